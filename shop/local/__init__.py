@@ -1,0 +1,1 @@
+"""Embedded PostgreSQL and Valkey, and the process runner behind ``manage.py up``."""

@@ -1,0 +1,54 @@
+"""Where the embedded servers of an instance are found.
+
+An *instance* is a set of servers with a name (``dev``, ``demo``, ``test``). Its addresses follow from the
+checkout, the user and the name alone: settings may be read before any server runs, and two checkouts, users
+or instances never meet.
+"""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+#: Not ``tempfile.gettempdir()``: TMPDIR may differ between the processes of one stack, and a socket's path
+#: may be no longer than 107 characters.
+SOCKETS = Path("/tmp")
+
+#: As root, servers run under another user, who may not be able to enter the checkout.
+ROOTS_DATA = Path("/var/lib")
+
+
+def _name(instance: str) -> str:
+    """A short name for this checkout, user and instance that no other set of servers has."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", instance):
+        raise ValueError(f"SHOP_INSTANCE={instance!r}: use up to 40 lower-case letters, digits and dashes")
+    identity = f"{CHECKOUT}\0{os.getuid()}\0{instance}"
+    return "shop-" + hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]
+
+
+def instance_folder(instance: str) -> Path:
+    """What this instance keeps in the checkout: logs, ``stack.json``, beat's schedule, and a user's data."""
+    _name(instance)
+    return CHECKOUT / "var" / instance
+
+
+def data_folder(instance: str) -> Path:
+    """What the servers themselves keep: the database cluster and the servers' logs."""
+    return ROOTS_DATA / _name(instance) if os.getuid() == 0 else instance_folder(instance)
+
+
+def socket_folder(instance: str) -> Path:
+    return SOCKETS / _name(instance)
+
+
+def database_url(database: str, instance: str) -> str:
+    """The URL of a database of the embedded PostgreSQL, for psycopg and dj-database-url alike."""
+    return f"postgresql://shop@{quote(str(socket_folder(instance)), safe='')}:5432/{database}"
+
+
+def broker_url(instance: str) -> str:
+    """The URL of the embedded Valkey, for Celery. Other tools: see ``Valkey.public_url``."""
+    return f"redis+socket://{socket_folder(instance)}/valkey.sock?virtual_host=0"
