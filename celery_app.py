@@ -1,0 +1,86 @@
+"""The Celery app: which queues there are, what is sent where, and what beat does when.
+
+A worker takes the queues of its contexts; without ``-Q`` it takes all of them::
+
+    celery -A celery_app worker -Q orders,orders.relay
+    celery -A celery_app beat
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+PUBLISHERS = ("catalogue", "members", "orders", "inventory")
+
+app = Celery("shop")
+app.autodiscover_tasks()
+
+
+@app.on_configure.connect
+def configure(sender: Celery, **kwargs: object) -> None:
+    """Fill in the configuration when it is first needed, once Django's settings can be read."""
+    quorum = {"x-queue-type": "quorum"} if settings.BROKER_URL.startswith("amqp") else None
+    queues = [name for context in settings.CONTEXTS for name in (context, f"{context}.relay")]
+    sender.conf.update(
+        broker_url=settings.BROKER_URL,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": 60,  # seconds until Redis hands out again what a dead worker had taken
+            "socket_keepalive": True,
+            "socket_timeout": 10,  # seconds
+        },
+        task_queues=[Queue(name, queue_arguments=quorum) for name in queues],
+        task_default_queue="orders",
+        task_create_missing_queues=False,
+        # The log is the truth and the broker a hint: a task is done when its transaction is.
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
+        worker_hijack_root_logger=False,
+        # Django's fixup closes every connection after each task without it.
+        CELERY_DB_REUSE_MAX=1_000_000,
+        beat_scheduler="shop.messaging.scheduler:Scheduler",
+        beat_schedule_filename=str(settings.BASE_DIR / "var" / settings.INSTANCE / "beat-schedule"),
+        beat_max_loop_interval=1,
+        beat_schedule=schedule(),
+    )
+
+
+def schedule() -> dict[str, dict[str, object]]:
+    """What beat sends. Each entry is harmless when it overlaps itself, and expires rather than pile up."""
+    scans = {
+        f"scan-outbox-{context}": {
+            "task": "shop.messaging.tasks.scan_outbox",
+            "schedule": settings.SCAN_INTERVAL,
+            "kwargs": {"context": context},
+            "options": {"queue": f"{context}.relay", "expires": 5},
+        }
+        for context in PUBLISHERS
+    }
+    partitions = {
+        f"create-partitions-{context}": {
+            "task": "shop.messaging.tasks.create_partitions",
+            "schedule": 3600,
+            "kwargs": {"context": context},
+            "options": {"queue": f"{context}.relay", "expires": 600},
+        }
+        for context in PUBLISHERS
+    }
+    return {
+        **scans,
+        **partitions,
+        "expire-open-orders": {
+            "task": "orders.tasks.expire_open_orders",
+            "schedule": settings.ORDER_SWEEP_INTERVAL,
+            "options": {"queue": "orders", "expires": 5},
+        },
+    }

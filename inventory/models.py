@@ -1,0 +1,220 @@
+"""The inventory context's tables."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import models
+
+from inventory import policies
+from inventory.events import InventoryLocked, InventoryLockFailed, Shortage, StockChanged
+from shop.errors import DomainError
+from shop.messaging import models as messaging
+from shop.messaging.aggregates import Aggregate
+from shop.values import MAX_QUANTITY
+
+
+class UnableToTake(DomainError):
+    """There is less available than was to be taken away."""
+
+    code = "unable_to_take"
+
+
+class Claim(Aggregate):
+    """What one order claims of the stock, and the answer it got.
+
+    There is one for every order that was answered, refusals too, so that a repeated order gets its first
+    answer; and one for an order that was cancelled before it was heard of, so that it gets nothing.
+    """
+
+    class Status(models.TextChoices):
+        LOCKED = "locked"
+        FAILED = "failed"
+        RELEASED = "released"
+
+    order_id = models.UUIDField(primary_key=True)
+    status = models.CharField(max_length=10, choices=Status)
+    short = models.JSONField("short lines", default=list, blank=True)
+    answered_at = models.DateTimeField()
+
+    mutable = ("status",)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(status__in=("locked", "failed", "released")), name="inventory_claim_status"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.order_id}: {self.status}"
+
+    # Factories
+
+    @classmethod
+    def lock(cls, *, order_id: UUID, reservations: Iterable["Reservation"], at: datetime) -> "Claim":
+        """The order gets everything it needs. The stock items are told by the caller."""
+        claim = cls(order_id=order_id, status=cls.Status.LOCKED, answered_at=at)
+        claim.attach(*reservations)
+        claim.answer()
+        return claim
+
+    @classmethod
+    def fail(cls, *, order_id: UUID, short: tuple[Shortage, ...], at: datetime) -> "Claim":
+        """The order gets nothing, since these lines are short."""
+        claim = cls(order_id=order_id, status=cls.Status.FAILED, short=msgspec.to_builtins(short), answered_at=at)
+        claim.answer()
+        return claim
+
+    @classmethod
+    def void(cls, *, order_id: UUID, at: datetime) -> "Claim":
+        """The order was cancelled before it was heard of: it gets nothing, and needs no answer."""
+        return cls(order_id=order_id, status=cls.Status.RELEASED, answered_at=at)
+
+    # Mutators
+
+    def answer(self) -> None:
+        """Announce the answer, the first time or again. One that was released has no answer any more."""
+        if self.status == self.Status.LOCKED:
+            self.record(InventoryLocked(order_id=self.order_id))
+        elif self.status == self.Status.FAILED:
+            self.record(
+                InventoryLockFailed(order_id=self.order_id, short=msgspec.convert(self.short, tuple[Shortage, ...]))
+            )
+
+    def release(self) -> bool:
+        """The order no longer holds anything; whether it did before."""
+        held = self.status == self.Status.LOCKED
+        self.status = self.Status.RELEASED
+        return held
+
+
+class Reservation(models.Model):
+    """A quantity of one SKU that is held for one order, as long as its claim is locked."""
+
+    claim = models.ForeignKey(Claim, on_delete=models.PROTECT, related_name="reservations", db_index=False)
+    sku = models.CharField("SKU", max_length=64)
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("claim", "sku"), name="inventory_reservation_once"),
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="inventory_reservation_quantity"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.sku}"
+
+
+class StockItem(Aggregate):
+    """How much there is of one SKU: for sale, and held for orders. Both are the sums of its movements."""
+
+    sku = models.CharField("SKU", max_length=64, primary_key=True)
+    available = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+
+    mutable = ("available", "reserved")
+
+    class Meta:
+        ordering = ("sku",)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(available__gte=0), name="inventory_stockitem_available"),
+            models.CheckConstraint(condition=models.Q(reserved__gte=0), name="inventory_stockitem_reserved"),
+        )
+
+    def __str__(self) -> str:
+        return self.sku
+
+    # Factories
+
+    @classmethod
+    def open(cls, *, sku: str) -> "StockItem":
+        """An item of which there is nothing yet."""
+        item = cls(sku=sku)
+        item.record(StockChanged(sku=sku, available=0, reserved=0))
+        return item
+
+    # Mutators
+
+    def receive(self, quantity: int, *, note: str, at: datetime) -> None:
+        """Goods came in."""
+        self._move(policies.RECEIVED, quantity, at=at, note=note)
+
+    def adjust(self, quantity: int, *, note: str, at: datetime) -> None:
+        """A count found more (or, negative, less) than the books had. :raises UnableToTake: below zero."""
+        if self.available + quantity < 0:
+            raise UnableToTake(
+                f"Only {self.available} of {self.sku} are available: the most that can be taken away.",
+                sku=self.sku,
+                available=self.available,
+                quantity=quantity,
+            )
+        self._move(policies.ADJUSTED, quantity, at=at, note=note)
+
+    def reserve(self, quantity: int, *, order_id: UUID, at: datetime) -> None:
+        """From available to reserved, for an order."""
+        self._move(policies.RESERVED, quantity, at=at, order_id=order_id)
+
+    def release(self, quantity: int, *, order_id: UUID, at: datetime) -> None:
+        """Back from reserved to available: the order came to nothing."""
+        self._move(policies.RELEASED, quantity, at=at, order_id=order_id)
+
+    def _move(self, kind: str, quantity: int, **cause: Any) -> None:
+        available, reserved = policies.EFFECTS[kind]
+        self.available += available * quantity
+        self.reserved += reserved * quantity
+        self.attach(StockMovement(sku=self.sku, kind=kind, quantity=quantity, **cause))
+        self.record_latest(StockChanged(sku=self.sku, available=self.available, reserved=self.reserved))
+
+
+class StockMovement(models.Model):
+    """A line of the ledger: what changed a stock item, and why. Never changed, never deleted."""
+
+    class Kind(models.TextChoices):
+        RECEIVED = policies.RECEIVED
+        RESERVED = policies.RESERVED
+        RELEASED = policies.RELEASED
+        ADJUSTED = policies.ADJUSTED
+
+    sku = models.CharField("SKU", max_length=64)
+    kind = models.CharField(max_length=10, choices=Kind)
+    quantity = models.BigIntegerField()
+    order_id = models.UUIDField("order", null=True, blank=True)
+    at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=("sku", "id"), name="inventory_movement_sku"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("order_id", "sku", "kind"),
+                condition=models.Q(order_id__isnull=False),
+                name="inventory_movement_once",
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(kind="adjusted") & ~models.Q(quantity=0)) | models.Q(quantity__gt=0),
+                name="inventory_movement_quantity",
+            ),
+            models.CheckConstraint(condition=models.Q(quantity__lte=MAX_QUANTITY * 1000), name="inventory_movement_size"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.quantity} × {self.sku}"
+
+
+class Outbox(messaging.Outbox): ...
+
+
+class OutboxEvent(messaging.OutboxEvent): ...
+
+
+class Subscription(messaging.Subscription): ...
+
+
+class Cursor(messaging.Cursor): ...
+
+
+class DeadLetter(messaging.DeadLetter): ...

@@ -1,0 +1,126 @@
+"""What can be done to orders: one business act and one transaction each."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from orders.events import AnyReason, TimedOut
+from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
+from orders.policies import Wanted, faults, merge, price
+from shop.errors import DomainError, Invalid, NotFound
+from shop.messaging.aggregates import store
+
+SWEEP = 1000  # orders that one sweep cancels in one transaction, at the most
+
+
+class OrderRefused(Invalid):
+    """The order cannot be placed as it stands; every faulty line is named in ``lines``."""
+
+    code = "order_refused"
+
+
+class MemberInactive(DomainError):
+    """A member that was deactivated places no new orders."""
+
+    code = "member_inactive"
+    status = 403
+
+
+class KeyReused(Invalid):
+    """An Idempotency-Key stands for one request; this is another."""
+
+    code = "idempotency_key_reused"
+
+
+def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> tuple[Order, bool]:
+    """Place an order, or find the one that the same key placed before; whether it is new.
+
+    It needs the orders database alone. The order, its lines, its event and the key are one transaction;
+    of two requests with one key at once, the second waits for the first to commit and gets its order.
+
+    :raises OrderRefused: :raises MemberInactive: :raises KeyReused:
+    """
+    lines = merge(lines)
+    earlier = _placed_before(member_id, key, lines)
+    if earlier is not None:
+        return earlier, False
+    try:
+        return _place(member_id, lines, key, at), True
+    except IntegrityError:
+        earlier = _placed_before(member_id, key, lines)
+        if earlier is None:
+            raise
+        return earlier, False
+
+
+def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+    with transaction.atomic(using="orders"):
+        if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
+            raise MemberInactive("This member is deactivated and cannot place orders. Ask the shop.")
+        offers = ProductCopy.objects.in_bulk([line.sku for line in lines])
+        if found := faults(lines, offers):
+            raise OrderRefused(f"{len(found)} of {len(lines)} lines cannot be ordered.", lines=found)
+        order = Order.place(member_id=member_id, lines=price(lines, offers), currency=settings.CURRENCY, at=at)
+        if key is not None:
+            order.attach(
+                IdempotencyKey(
+                    member_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
+                )
+            )
+        store(order)
+    return order
+
+
+def _placed_before(member_id: int, key: str | None, lines: Sequence[Wanted]) -> Order | None:
+    """The order that the key stands for, if any. :raises KeyReused: if it was asked for with other lines."""
+    if key is None:
+        return None
+    bound = IdempotencyKey.objects.filter(member_id=member_id, key=key).first()
+    if bound is None:
+        return None
+    if bound.fingerprint != _fingerprint(lines):
+        raise KeyReused(f"Idempotency-Key {key!r} stands for another order: use a new key for a new request.")
+    order: Order = Order.objects.get(pk=bound.order_id)
+    return order
+
+
+def _fingerprint(lines: Sequence[Wanted]) -> str:
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime, member_id: int | None = None) -> Order:
+    """Cancel an order that has not shipped; what is reserved for it is released by events.
+
+    :raises NotFound: also if it is not an order of ``member_id``, where that is given.
+    :raises UnableToCancel:
+    """
+    with transaction.atomic(using="orders"):
+        order = Order.objects.select_for_update().filter(pk=order_id).first()
+        if order is None or member_id not in (None, order.member_id):
+            raise NotFound(f"There is no order {order_id}.")
+        order.cancel(reason=reason, at=at)
+        store(order)
+    return order
+
+
+def expire_open_orders(*, at: datetime, limit: timedelta) -> int:
+    """Cancel what is still open ``limit`` after it was placed; how many were cancelled.
+
+    Orders that another transaction is deciding at the moment are left to it.
+    """
+    total = 0
+    while True:
+        with transaction.atomic(using="orders"):
+            late = Order.objects.filter(status=Status.OPEN, placed_at__lt=at - limit)
+            orders = list(late.order_by("placed_at").select_for_update(skip_locked=True)[:SWEEP])
+            for order in orders:
+                order.cancel(reason=TimedOut(), at=at)
+            store(*orders)
+        total += len(orders)
+        if len(orders) < SWEEP:
+            return total

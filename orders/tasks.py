@@ -1,0 +1,79 @@
+"""How orders react to what others say, and what they do when time passes."""
+
+from celery import shared_task
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from inventory.events import InventoryLocked, InventoryLockFailed
+from orders import services
+from orders.events import OutOfStock, Short
+from orders.models import MemberCopy, Order, ProductCopy, Status
+from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
+from shop.members.events import MemberChanged, MemberJoined
+from shop.messaging.aggregates import store
+from shop.messaging.batches import Batch
+from shop.messaging.consumers import consumes
+
+
+@consumes("inventory", InventoryLocked, InventoryLockFailed)
+def settle_orders(batch: Batch) -> None:
+    """Confirm each order whose stock is reserved; cancel each whose stock is short.
+
+    An answer for an order that was cancelled meanwhile is only noted: its cancellation follows it to the
+    inventory, which then releases. A "no" that comes after all cancels a confirmed order.
+    """
+    ids = [answer.order_id for answer in batch.of(InventoryLocked, InventoryLockFailed)]
+    orders = {order.pk: order for order in Order.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
+    now = timezone.now()
+    for received in batch:
+        match received.data:
+            case InventoryLocked(order_id=order_id) if orders[order_id].status == Status.OPEN:
+                orders[order_id].confirm(at=now)
+            case InventoryLockFailed(order_id=order_id, short=short) if orders[order_id].can_be_cancelled:
+                lines = tuple(Short(sku=s.sku, requested=s.requested, available=s.available) for s in short)
+                orders[order_id].cancel(reason=OutOfStock(lines=lines), at=now)
+    store(*(order for order in orders.values() if order.recorded))
+
+
+@consumes("catalogue", ProductAdded, ProductChanged, ProductListed, ProductDelisted)
+def copy_products(batch: Batch) -> None:
+    """Keep the few fields of each product that pricing an order needs."""
+    skus = {event.sku for event in batch.of(ProductAdded, ProductChanged, ProductListed, ProductDelisted)}
+    copies = ProductCopy.objects.in_bulk(skus)
+    for received in batch:
+        match received.data:
+            case ProductAdded(sku=sku) | ProductChanged(sku=sku) as facts:
+                copies[sku] = ProductCopy(
+                    sku=sku, name=facts.name, category=facts.category, price=facts.price, listed=facts.listed
+                )
+            case ProductListed(sku=sku):
+                copies[sku].listed = True
+            case ProductDelisted(sku=sku):
+                copies[sku].listed = False
+    _upsert(copies, "sku", ["name", "category", "price", "listed"])
+
+
+@consumes("members", MemberJoined, MemberChanged)
+def copy_members(batch: Batch) -> None:
+    """Keep whether each member may place orders."""
+    copies = {
+        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active)
+        for fact in batch.of(MemberJoined, MemberChanged)
+    }
+    _upsert(copies, "member_id", ["active"])
+
+
+def _upsert(copies: dict[object, models.Model], key: str, fields: list[str]) -> None:
+    """Write copies, new or changed, in the order of their keys."""
+    rows = [copies[pk] for pk in sorted(copies)]  # type: ignore[type-var]
+    if rows:
+        type(rows[0])._default_manager.bulk_create(
+            rows, update_conflicts=True, unique_fields=[key], update_fields=fields
+        )
+
+
+@shared_task
+def expire_open_orders() -> None:
+    """Cancel the orders that were not decided in time."""
+    services.expire_open_orders(at=timezone.now(), limit=settings.ORDER_TIME_LIMIT)

@@ -1,0 +1,95 @@
+"""How events change the read model, set-wise."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.db import connections
+
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
+from readmodel.models import OrderView
+from shop.members.events import MemberChanged, MemberJoined
+from shop.messaging import rows
+from shop.messaging.batches import Batch
+
+DECIDED = ("status", "reason", "decided_at", "history")
+
+# A name may come before or after the orders that show it: two sources have no mutual order. A blank row is
+# made if it is missing, and held until the commit, so that either side sees what the other wrote.
+HOLD_NAMES = """
+INSERT INTO readmodel_membername (member_id, name)
+SELECT id, '' FROM unnest(%(ids)s::bigint[]) AS id ORDER BY id ON CONFLICT DO NOTHING;
+SELECT member_id, name FROM readmodel_membername WHERE member_id = ANY(%(ids)s) ORDER BY member_id FOR SHARE
+"""
+
+SET_NAMES = """
+INSERT INTO readmodel_membername (member_id, name)
+SELECT id, name FROM unnest(%(ids)s::bigint[], %(names)s::text[]) AS new (id, name) ORDER BY id
+ON CONFLICT (member_id) DO UPDATE SET name = excluded.name;
+SELECT FROM readmodel_orderview WHERE member_id = ANY(%(ids)s) ORDER BY id FOR UPDATE;
+UPDATE readmodel_orderview AS o SET member_name = m.name
+FROM readmodel_membername AS m WHERE m.member_id = o.member_id AND m.member_id = ANY(%(ids)s)
+"""
+
+
+def project_orders(batch: Batch) -> None:
+    """Make or bring up to date the view of each order of the batch."""
+    names = _names_of({order.member_id for order in batch.of(OrderCreated)})
+    created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated)}
+    decided = {fact.order_id for fact in batch.of(OrderConfirmed, OrderCancelled)} - created.keys()
+    earlier = OrderView.objects.in_bulk(list(decided))
+    views: dict[UUID, OrderView] = created | earlier
+    for received in batch:
+        match received.data:
+            case OrderConfirmed(order_id=order_id, at=at):
+                _decide(views[order_id], "confirmed", at)
+            case OrderCancelled(order_id=order_id, at=at, reason=reason):
+                _decide(views[order_id], "cancelled", at)
+                views[order_id].reason = msgspec.to_builtins(reason)
+    if earlier:
+        rows.update("readmodel", [earlier[pk] for pk in sorted(earlier)], DECIDED)
+    if created:
+        rows.insert("readmodel", [created[pk] for pk in sorted(created)], ignore_conflicts=True)
+
+
+def project_members(batch: Batch) -> None:
+    """Give each member of the batch its name, and the orders that show it."""
+    names = {fact.member_id: fact.name for fact in batch.of(MemberJoined, MemberChanged)}
+    with connections["readmodel"].cursor() as cursor:
+        cursor.execute(SET_NAMES, {"ids": list(names), "names": list(names.values())})
+
+
+def _names_of(ids: Iterable[int]) -> dict[int, str]:
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    with connections["readmodel"].cursor() as cursor:
+        cursor.execute(HOLD_NAMES, {"ids": wanted})
+        cursor.nextset()
+        return dict(cursor.fetchall())
+
+
+def _view(order: OrderCreated, names: dict[int, str]) -> OrderView:
+    return OrderView(
+        id=order.order_id,
+        member_id=order.member_id,
+        member_name=names[order.member_id],
+        status="open",
+        total=order.total,
+        currency=order.currency,
+        lines=[
+            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": line.price} for line in order.lines
+        ],
+        placed_at=order.placed_at,
+        history=[{"status": "open", "at": order.placed_at.isoformat()}],
+    )
+
+
+def _decide(view: OrderView, status: str, at: datetime) -> None:
+    """A fact that the view shows already changes nothing."""
+    if any(entry["status"] == status for entry in view.history):
+        return
+    view.status = status
+    view.decided_at = view.decided_at or at
+    view.history = [*view.history, {"status": status, "at": at.isoformat()}]

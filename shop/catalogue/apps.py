@@ -1,0 +1,9 @@
+"""The catalogue context."""
+
+from shop.messaging.contexts import ContextConfig
+
+
+class CatalogueConfig(ContextConfig):
+    default = True
+    name = "shop.catalogue"
+    label = "catalogue"

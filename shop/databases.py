@@ -1,0 +1,27 @@
+"""Which database an app's tables live in. No relation and no migration crosses two."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Model
+
+
+def alias_of(app_label: str) -> str:
+    """The database alias of an app: its context's own, or ``default`` (members, users, tokens)."""
+    return settings.CONTEXTS.get(app_label, "default")
+
+
+class ContextRouter:
+    """Each app reads and writes its own context's database, and only that."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str:
+        return alias_of(model._meta.app_label)
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str:
+        return alias_of(model._meta.app_label)
+
+    def allow_relation(self, one: Model, other: Model, **hints: Any) -> bool:
+        return alias_of(one._meta.app_label) == alias_of(other._meta.app_label)
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+        return alias_of(app_label) == db

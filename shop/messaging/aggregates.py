@@ -1,0 +1,148 @@
+"""Aggregates, and ``store``: the one way to persist them, together with the events they recorded."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+from django.apps import apps
+from django.db import connections, models, router
+
+from shop.messaging import outbox, rows
+from shop.messaging.causes import current_headers
+from shop.messaging.events import Event
+
+
+class Recorded(NamedTuple):
+    """An event that an aggregate recorded, and why."""
+
+    event: Event
+    headers: Mapping[str, str]
+
+
+class UnableToStore(RuntimeError):
+    """The aggregate, or the transaction, is not one that ``store`` can write."""
+
+
+class AggregateQuerySet(models.QuerySet[Any]):
+    """Reads and locks; every write goes through :func:`store`."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UnableToStore(f"{self.model.__name__} is an aggregate: change it by its methods and store() it")
+
+    create = update = delete = bulk_create = bulk_update = get_or_create = update_or_create = _refuse
+
+
+class Aggregate(models.Model):
+    """Rows that change together, guarded by their own methods, which record what happened.
+
+    ``mutable`` names the fields that change after creation; ``store`` updates no others. Rows that the
+    aggregate owns and only ever adds to (the lines of an order) are given to :meth:`attach`.
+    """
+
+    mutable: ClassVar[tuple[str, ...]]
+
+    objects = AggregateQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._recorded: list[Recorded] = []
+        self._attached: list[models.Model] = []
+
+    @property
+    def key(self) -> str:
+        """The aggregate's identity in the outbox: events of one key take effect in order."""
+        return str(self.pk)
+
+    def record(self, event: Event) -> None:
+        """Say that something happened. It is published when the aggregate is stored."""
+        self._recorded.append(Recorded(event, current_headers()))
+
+    def record_latest(self, event: Event) -> None:
+        """Like :meth:`record`, for a state of which only the last matters: it replaces the one before it."""
+        if self._recorded and type(self._recorded[-1].event) is type(event):
+            self._recorded.pop()
+        self.record(event)
+
+    def attach(self, *added: models.Model) -> None:
+        """Have rows inserted when the aggregate is stored."""
+        self._attached.extend(added)
+
+    @property
+    def recorded(self) -> tuple[Event, ...]:
+        """What happened since the aggregate was loaded or stored."""
+        return tuple(entry.event for entry in self._recorded)
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UnableToStore(f"{type(self).__name__} is an aggregate: use store(), which also publishes its events")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UnableToStore(f"{type(self).__name__} is an aggregate: it is never deleted, it comes to an end")
+
+
+def store(*aggregates: Aggregate) -> None:
+    """Write the aggregates' rows and then, last in the transaction, the events they recorded.
+
+    Set-wise: a handful of statements for any number of aggregates. Call it once, at the end of the
+    transaction; from then until the commit nothing else is locked, so that in each lane of the outbox
+    positions are in the order of the commits. On rollback nothing is written and nothing published.
+
+    :raises UnableToStore: outside a transaction, for a second time in one, or for aggregates of two databases.
+    """
+    if not aggregates:
+        return
+    alias = _alias_of(aggregates)
+    _once_in_a_transaction(alias)
+    new = [aggregate for aggregate in aggregates if aggregate._state.adding]
+    changed = [aggregate for aggregate in aggregates if not aggregate._state.adding]
+    attached = [row for aggregate in aggregates for row in aggregate._attached]
+    for model, group in _by_table(changed):
+        rows.update(alias, group, model.mutable)  # type: ignore[attr-defined]
+    for _, group in _by_table(new):
+        rows.insert(alias, group)
+    for _, group in _by_table(attached, sort=False):
+        rows.insert(alias, group)
+    outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates))
+    for aggregate in aggregates:
+        aggregate._recorded, aggregate._attached = [], []
+
+
+def _entries(aggregates: Iterable[Aggregate]) -> list[outbox.Entry]:
+    return [
+        outbox.Entry(aggregate.key, recorded.event, recorded.headers)
+        for aggregate in aggregates
+        for recorded in aggregate._recorded
+    ]
+
+
+def _alias_of(aggregates: tuple[Aggregate, ...]) -> str:
+    aliases = {router.db_for_write(model) for model in {type(aggregate) for aggregate in aggregates}}
+    if len(aliases) > 1:
+        raise UnableToStore(f"one transaction writes one database, not {', '.join(sorted(aliases))}")
+    return aliases.pop()
+
+
+def _once_in_a_transaction(alias: str) -> None:
+    connection = connections[alias]
+    if not connection.in_atomic_block:
+        raise UnableToStore(f"store() needs a transaction: with transaction.atomic(using={alias!r})")
+    # Entries of a rolled back transaction or savepoint leave this list with it.
+    if any(entry[1] is _stored for entry in connection.run_on_commit):
+        raise UnableToStore("store() comes once in a transaction, last: give it all aggregates at once")
+    connection.on_commit(_stored)
+
+
+def _stored() -> None:
+    """Marks a transaction that has stored."""
+
+
+def _by_table(
+    written: Iterable[models.Model], *, sort: bool = True
+) -> Iterable[tuple[type[models.Model], list[models.Model]]]:
+    """Table by table in one fixed order (that of the models), by primary key within each: no two deadlock."""
+    order = {model: index for index, model in enumerate(apps.get_models())}
+    grouped = groupby(sorted(written, key=lambda row: order[type(row)]), key=type)
+    for model, group in grouped:
+        yield model, sorted(group, key=lambda row: row.pk) if sort else list(group)

@@ -1,0 +1,37 @@
+"""The broker, which is a hint: what is sent may be lost, doubled or reordered, and may not pile up."""
+
+from typing import Any
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+QUEUE_LIMIT = 16  # messages waiting in a queue beyond which scans and resends are held back
+
+RELAY_SUFFIX = ".relay"
+
+SCAN = "shop.messaging.tasks.scan_outbox"
+ACKNOWLEDGE = "shop.messaging.tasks.acknowledge"
+
+
+def relay_queue(context: str) -> str:
+    """The queue of a context's scans and acknowledgements."""
+    return context + RELAY_SUFFIX
+
+
+def send(task: str, queue: str, **kwargs: Any) -> None:
+    """Send a task by name. :raises kombu.exceptions.OperationalError: if the broker is away."""
+    current_app.send_task(task, kwargs=kwargs, queue=queue)
+
+
+def is_backed_up(queue: str) -> bool:
+    """Whether nobody empties the queue: whatever else is sent to it would only pile up there.
+
+    ``expires`` alone does not do: an expired message stays where it is until a worker takes it.
+    """
+    with current_app.connection_for_write() as connection:
+        try:
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
+        except connection.channel_errors:
+            return False  # the queue does not exist yet
+        except OperationalError:
+            return False  # sending will say so itself

@@ -1,0 +1,31 @@
+"""Which failures pass by themselves. Everything else is the event's fault, or the code's."""
+
+from collections.abc import Iterator
+
+import psycopg
+from django.db import InterfaceError, OperationalError
+
+TRANSIENT_CLASSES = ("08", "40", "53", "57P")
+"""Connection lost, transaction rolled back (deadlock, serialization), out of resources, server going down."""
+
+TRANSIENT_STATES = ("55P03", "25P03", "25006")
+"""Lock not available, idle-in-transaction time-out, read-only transaction (a fail-over)."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same again, later, can succeed. Decided by SQLSTATE alone.
+
+    A lost or refused connection carries no SQLSTATE, and is transient too.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, psycopg.Error):
+            if cause.sqlstate:
+                return cause.sqlstate.startswith(TRANSIENT_CLASSES) or cause.sqlstate in TRANSIENT_STATES
+            return isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError))
+    return isinstance(error, (InterfaceError, OperationalError))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,162 @@
+"""All settings, read from the environment here and nowhere else. Units and defaults stand on each line."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from environs import Env
+
+from shop.local import addresses
+
+env = Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+INSTANCE = env.str("SHOP_INSTANCE", "dev")  # name of this set of servers and files: var/<instance>/
+
+# --- Contexts and their databases -----------------------------------------------------------------
+
+CONTEXTS = {  # context (app label) -> database alias
+    "members": "default",
+    "catalogue": "catalogue",
+    "orders": "orders",
+    "inventory": "inventory",
+    "readmodel": "readmodel",
+}
+
+# One URL for all contexts (a database each, <name>_<context>), or one for each; embedded servers without.
+DATABASE_URL = env.str("DATABASE_URL", "")
+CONNECTION_OPTIONS = {
+    "connect_timeout": 5,  # seconds
+    "keepalives_idle": 10,  # seconds without traffic before the first probe
+    "keepalives_interval": 5,  # seconds between probes
+    "keepalives_count": 3,  # probes unanswered before the connection counts as lost
+    # A frozen process may hold a lane, or a hot row, this long and no longer.
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s",
+}
+
+
+def _database(context: str) -> dict[str, Any]:
+    default = f"{DATABASE_URL}_{context}" if DATABASE_URL else addresses.database_url(context, INSTANCE)
+    database: dict[str, Any] = env.dj_db_url(f"{context.upper()}_DATABASE_URL", default, conn_max_age=None)
+    database["CONN_HEALTH_CHECKS"] = True  # once a request, before its first query
+    database["OPTIONS"] = CONNECTION_OPTIONS | database.get("OPTIONS", {})
+    return database
+
+
+DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
+DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
+
+# --- Messaging ------------------------------------------------------------------------------------
+
+OUTBOX_LANES = env.int("OUTBOX_LANES", 4)  # lanes of an outbox that is yet to be created
+SCAN_INTERVAL = env.float("SCAN_INTERVAL", 0.5)  # seconds between two scans of an outbox
+RELAY_EVENTS = env.int("RELAY_EVENTS", 1000)  # events in a batch, at the most
+RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batch, at the most; at least one event
+RELAY_RESEND_AFTER = timedelta(seconds=env.float("RELAY_RESEND_AFTER", 5))  # without acknowledgement; then doubled
+RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at the most
+RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty batches of an idle subscription
+
+# --- The shop -------------------------------------------------------------------------------------
+
+CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
+ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
+ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
+
+# --- Django ---------------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "only-for-a-stack-on-one-machine-set-your-own-in-production")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+ROOT_URLCONF = "shop.urls"
+WSGI_APPLICATION = "shop.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "shop.messaging",
+    "shop.members",
+    "shop.catalogue",
+    "orders",
+    "inventory",
+    "readmodel",
+    "shop.console",
+    "shop.local",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "shop.api.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "shop.api.problem_response",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "shop",
+    "DESCRIPTION": "Orders and stock of an event-driven shop. Amounts are integers of the currency's minor unit.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+}

@@ -1,0 +1,136 @@
+"""What tests hold a shop by: commands, a broker that they can bend, and ``drain()``."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+
+from inventory import services as inventory
+from inventory.models import Claim, StockItem, StockMovement
+from orders import services as orders
+from orders.events import CancelledByMember
+from orders.models import Order
+from orders.policies import Wanted
+from readmodel.models import OrderView
+from shop.catalogue import services as catalogue
+from shop.members import services as members
+from shop.messaging import broker
+from shop.messaging.contexts import context, contexts, publishers
+from shop.messaging.relay import relay
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way."""
+
+    task: str
+    queue: str
+    kwargs: dict[str, Any]
+
+    def deliver(self) -> None:
+        """Hand it to its task, in this process."""
+        current_app.tasks[self.task](**self.kwargs)
+
+
+@dataclass
+class Deliveries:
+    """A broker that delivers when, how often and in which order the test says. Messages travel as JSON."""
+
+    waiting: list[Delivery] = field(default_factory=list)
+    away: bool = False
+
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(broker, "send", self.send)
+        monkeypatch.setattr(broker, "is_backed_up", lambda queue: False)
+
+    def send(self, task: str, queue: str, **kwargs: Any) -> None:
+        if self.away:
+            raise broker.OperationalError("the broker is away")
+        self.waiting.append(Delivery(task, queue, json.loads(json.dumps(kwargs))))
+
+    def next(self, task: str = "") -> Delivery:
+        """Take the first message out, of a task if one is given."""
+        delivery = next(d for d in self.waiting if task in d.task)
+        self.waiting.remove(delivery)
+        return delivery
+
+    def run(self) -> int:
+        """Deliver everything, and what comes of it; how many were delivered."""
+        count = 0
+        while self.waiting:
+            self.waiting.pop(0).deliver()
+            count += 1
+        return count
+
+
+class Shop:
+    """The shop as its services offer it, with one member, and time that can be moved on."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self.deliveries = deliveries
+
+    # Commands
+
+    def member(self, username: str = "ada") -> Any:
+        return members.join(username=username, name=username.title())
+
+    def sell(self, sku: str, *, price: int = 100, stock: int = 0, **fields: Any) -> None:
+        """Have a product in the catalogue, with stock."""
+        catalogue.add_product(sku=sku, name=sku.title(), category="things", price=price, **fields)
+        if stock:
+            inventory.receive_stock(sku=sku, quantity=stock, at=timezone.now())
+
+    def place(self, *lines: tuple[str, int], member_id: int = 1, key: str | None = None) -> Order:
+        wanted = [Wanted(sku, quantity) for sku, quantity in lines]
+        order, _ = orders.place_order(member_id=member_id, lines=wanted, key=key, at=timezone.now())
+        return order
+
+    def cancel(self, order: Order) -> Order:
+        return orders.cancel_order(order_id=order.pk, reason=CancelledByMember(), at=timezone.now())
+
+    # Time and messages
+
+    def scan(self) -> int:
+        """What beat's scans do: relay every outbox."""
+        return sum(relay(app.label) for app in publishers())
+
+    def drain(self) -> None:
+        """Run relay and consumers until the system is quiet."""
+        while self.scan() + self.deliveries.run():
+            pass
+
+    def time_out(self) -> None:
+        """Let every time-out of the relay come: what is in flight is sent again, the idle are asked."""
+        for app in publishers():
+            app.table("Subscription").objects.update(due_at=timezone.now() - timedelta(seconds=1))
+
+    # Queries
+
+    def order(self, order: Order) -> Order:
+        return Order.objects.get(pk=order.pk)
+
+    def stock(self, sku: str) -> tuple[int, int]:
+        """(available, reserved)"""
+        item = StockItem.objects.get(pk=sku)
+        return item.available, item.reserved
+
+    def movements(self, sku: str) -> list[tuple[str, int]]:
+        """(kind, quantity) of each, oldest first."""
+        return list(StockMovement.objects.filter(sku=sku).order_by("id").values_list("kind", "quantity"))
+
+    def claim(self, order: Order) -> Claim:
+        return Claim.objects.get(pk=order.pk)
+
+    def view(self, order: Order) -> OrderView:
+        return OrderView.objects.get(pk=order.pk)
+
+    def letters(self, label: str) -> Any:
+        return context(label).table("DeadLetter").objects.filter(discarded_at=None)
+
+    def all_letters(self) -> list[Any]:
+        return [x for app in contexts() if "deadletter" in app.models for x in self.letters(app.label)]
