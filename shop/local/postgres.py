@@ -6,11 +6,9 @@ import shutil
 import signal
 import socket
 
-import psutil
-
 from shop.local.addresses import data_folder, socket_folder
 from shop.local.programs import ServerError, postgres_program, private_folder, run
-from shop.local.traces import end, live, rotate, tail
+from shop.local.traces import end, live, rotate, tail, working_in
 
 SETTINGS = {
     "listen_addresses": "",
@@ -56,6 +54,11 @@ class Postgres:
             return "ready" in (self.data / "postmaster.pid").read_text().splitlines()[-1]
         return False
 
+    def settings(self) -> dict[str, str]:
+        """Durable, unless the instance's name starts with ``test``."""
+        tests = SETTINGS_OF_TESTS if self.instance.startswith("test") else {}
+        return SETTINGS | tests | {"unix_socket_directories": str(self.sockets), "unix_socket_permissions": "0700"}
+
     def start(self) -> None:
         """Start it; the caller holds the instance's lock, and it is not running.
 
@@ -91,19 +94,11 @@ class Postgres:
         PostgreSQL would refuse to start while backends of a killed server live, or when the number in a stale
         postmaster.pid by now belongs to another process of the same user.
         """
-        survivors = [process for process in psutil.process_iter() if self._is_ours(process)]
-        for process in survivors:
+        for process in working_in(self.data, "postgres"):
             end(process, signal.SIGQUIT)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         for leftover in self.sockets.glob(".s.PGSQL.5432*"):
             leftover.unlink(missing_ok=True)
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        """All of a cluster's processes, and no others, work in its folder."""
-        try:
-            return process.name() == "postgres" and process.cwd().removesuffix(" (deleted)") == str(self.data)
-        except psutil.Error:
-            return False
 
     def _initialise(self) -> None:
         """Create the cluster beside its place, then move it there: it is whole or absent."""
@@ -119,9 +114,6 @@ class Postgres:
         unfinished.rename(self.data)
 
     def _configure(self) -> None:
-        settings = SETTINGS | {"unix_socket_directories": str(self.sockets), "unix_socket_permissions": "0700"}
-        if self.instance.startswith("test"):
-            settings |= SETTINGS_OF_TESTS
-        lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
+        lines = [f"{name} = '{value}'\n" for name, value in self.settings().items()]
         (self.data / "postgresql.conf").write_text("".join(lines))
         os.chmod(self.data / "postgresql.conf", 0o644)

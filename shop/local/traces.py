@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -14,23 +15,44 @@ def live(pid_file: Path, name: str) -> psutil.Process | None:
     """The process that a pid file names, unless it is gone or its number belongs to another program by now."""
     try:
         process = psutil.Process(int(pid_file.read_text().split()[0]))
-        if process.name().startswith(name) and process.status() != psutil.STATUS_ZOMBIE:
-            return process
+        return process if process.name().startswith(name) and not gone(process) else None
     except (OSError, ValueError, IndexError, psutil.Error):
-        pass
-    return None
+        return None
+
+
+def working_in(folder: Path, name: str) -> list[psutil.Process]:
+    """The processes of that name whose current folder is this one, even if it was deleted meanwhile.
+
+    Servers work in a folder of their own, so this finds them (and a killed server's children) without pid files.
+    """
+
+    def here(process: psutil.Process) -> bool:
+        try:
+            return process.name() == name and process.cwd().removesuffix(" (deleted)") == str(folder)
+        except psutil.Error:
+            return False
+
+    return [process for process in psutil.process_iter() if here(process)]
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it reaped by its parent or not yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def end(process: psutil.Process, ask: int = signal.SIGTERM, patience: float = 10) -> None:
-    """See a process end: ask it by a signal, wait that many seconds, then kill it and its children."""
-    with contextlib.suppress(psutil.Error):
-        family = [process, *process.children(recursive=True)]
+    """See a process end: ask it by a signal, wait that many seconds, then kill it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(ask)
-        psutil.wait_procs(family, timeout=patience)
-        for member in family:
-            with contextlib.suppress(psutil.Error):
-                member.kill()
-        psutil.wait_procs(family, timeout=patience)
+        limit = time.monotonic() + patience
+        while not gone(process) and time.monotonic() < limit:
+            time.sleep(0.01)
+        process.kill()
+        while not gone(process):
+            time.sleep(0.01)
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -12,13 +12,16 @@ import time
 
 import psutil
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shop.local.addresses import data_folder, socket_folder
 from shop.local.programs import ServerError, private_folder, run, valkey_program
-from shop.local.traces import end, live, rotate, tail
+from shop.local.traces import end, live, rotate, tail, working_in
 
 #: seconds
 START_LIMIT = 10
+ANSWER_LIMIT = 2
 
 CONFIGURATION = """\
 daemonize yes
@@ -78,8 +81,8 @@ class Valkey:
         raise ServerError(f"Valkey of instance {self.instance!r} did not start.\n{tail(self.log)}")
 
     def stop(self) -> None:
-        if process := live(self.sockets / "valkey.pid", "valkey-server"):
-            end(process)
+        for process in working_in(self.sockets, "valkey-server"):
+            end(process, patience=ANSWER_LIMIT)
         for leftover in ("valkey.pid", "valkey.sock"):
             (self.sockets / leftover).unlink(missing_ok=True)
 
@@ -100,18 +103,22 @@ class Valkey:
         return False
 
     def _client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.sockets / "valkey.sock"), socket_timeout=5)
+        return redis.Redis(
+            unix_socket_path=str(self.sockets / "valkey.sock"), socket_timeout=ANSWER_LIMIT, retry=Retry(NoBackoff(), 0)
+        )
 
     def _last_port(self) -> int:
         """The port it had before, so that an outside tool finds it again."""
         with contextlib.suppress(OSError):
             if found := re.search(r"^port (\d+)$", self.configuration.read_text(), re.MULTILINE):
-                return int(found[1])
+                return _free_port(int(found[1]))
         return _free_port()
 
 
-def _free_port() -> int:
+def _free_port(wish: int = 0) -> int:
+    """:raises OSError: when the wished one is taken."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", wish))
         port: int = probe.getsockname()[1]
         return port

@@ -1,0 +1,29 @@
+"""Databases that the settings name and the server does not have yet."""
+
+from collections.abc import Iterable
+
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def create_missing(aliases: Iterable[str]) -> list[str]:
+    """Create the missing ones among these aliases' databases. Returns those aliases.
+
+    :raises OperationalError: when a server does not answer, or its user may not create databases.
+    """
+    return [alias for alias in aliases if _create_if_missing(connections[alias])]
+
+
+def _create_if_missing(connection: BaseDatabaseWrapper) -> bool:
+    name = connection.settings_dict["NAME"]
+    try:
+        connection.ensure_connection()
+        return False
+    except OperationalError:
+        # It is missing, or the server is: the database "postgres" of the same server tells.
+        with connection._nodb_cursor() as cursor:
+            cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name])
+            if cursor.fetchone() is not None:
+                raise
+            cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)} ENCODING 'UTF8' TEMPLATE template0")
+        return True

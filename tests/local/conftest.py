@@ -1,0 +1,15 @@
+"""Real servers, of instances that exist for one test module only."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shop.local import servers
+
+
+@pytest.fixture(scope="module")
+def instance(request: pytest.FixtureRequest) -> Iterator[str]:
+    name = "test-local-" + request.module.__name__.rpartition("_")[2]
+    servers.clean(name)
+    yield name
+    servers.clean(name)

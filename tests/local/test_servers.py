@@ -1,0 +1,187 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from shop.local import addresses, servers, traces
+from shop.local.postgres import Postgres
+from shop.local.valkey import Valkey
+
+
+@pytest.fixture
+def started(instance):
+    servers.ensure_running(instance)
+    return instance
+
+
+def ask(instance, sql="SELECT 1"):
+    with psycopg.connect(addresses.database_url("postgres", instance), autocommit=True) as connection:
+        return connection.execute(sql).fetchone()[0]
+
+
+def kill(pid):
+    traces.end(psutil.Process(pid), signal.SIGKILL)
+
+
+def test_the_servers_start_once_and_answer_at_the_addresses_known_beforehand(instance):
+    database = addresses.database_url("postgres", instance)
+    assert servers.ensure_running(instance) == ["postgres", "valkey"]
+    assert servers.ensure_running(instance) == []
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with redis.Redis.from_url(Valkey(instance).public_url()) as client:
+        assert client.ping()
+
+
+def test_a_test_instance_is_fast_and_any_other_is_durable(started):
+    assert ask(started, "SHOW fsync") == "off"
+    assert "fsync" not in Postgres("dev").settings()
+
+
+def test_databases_speak_utf8_whatever_the_locale(started):
+    assert ask(started, "SELECT upper('手机 é')") == "手机 É"
+
+
+def test_the_servers_outlive_who_started_them_and_the_terminals_interrupt(instance):
+    servers.stop(instance)
+    code = f"from shop.local.servers import ensure_running; ensure_running({instance!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=addresses.CHECKOUT)
+    assert servers.running(instance) == ["postgres", "valkey"]
+    for server in servers.servers(instance):
+        assert os.getsid(server.pid()) != os.getsid(0)
+
+
+def test_many_processes_may_start_them_at_once(instance):
+    servers.stop(instance)
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(servers.ensure_running, [instance] * 8))
+    assert sorted(started)[-1] == ["postgres", "valkey"]
+    assert sum(map(len, started)) == 2
+
+
+def test_they_start_again_after_a_kill_and_committed_rows_are_there(started):
+    with psycopg.connect(addresses.database_url("postgres", started), autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = on")
+        connection.execute("CREATE TABLE kept (answer int)")
+        connection.execute("INSERT INTO kept VALUES (42)")
+    for server in servers.servers(started):
+        kill(server.pid())
+    assert servers.ensure_running(started) == ["postgres", "valkey"]
+    assert ask(started, "SELECT answer FROM kept") == 42
+
+
+def test_an_outside_tool_finds_valkey_on_its_port_again(started):
+    before = Valkey(started).public_url()
+    kill(Valkey(started).pid())
+    servers.ensure_running(started)
+    assert Valkey(started).public_url() == before
+
+
+def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(instance):
+    servers.stop(instance)
+    postgres = Postgres(instance)
+    bystander = subprocess.Popen(["sleep", "60"])
+    (postgres.data / "postmaster.pid").write_text(f"{bystander.pid}\n{postgres.data}\n0\n5432\n\n\n0 0\nready\n")
+    (postgres.sockets / ".s.PGSQL.5432.lock").write_text(f"{bystander.pid}\n")
+    (postgres.sockets / ".s.PGSQL.5432").touch()
+    (postgres.sockets / "valkey.pid").write_text(f"{bystander.pid}\n")
+    assert servers.running(instance) == []
+    assert servers.ensure_running(instance) == ["postgres", "valkey"]
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+def test_they_start_again_when_their_sockets_were_swept_away(started):
+    shutil.rmtree(addresses.socket_folder(started))
+    assert servers.running(started) == []
+    servers.ensure_running(started)
+    assert servers.running(started) == ["postgres", "valkey"]
+    assert ask(started) == 1
+
+
+def test_a_half_made_cluster_is_made_anew(instance):
+    servers.clean(instance)
+    unfinished = addresses.data_folder(instance) / "postgres.unfinished"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    servers.ensure_running(instance)
+    assert ask(instance) == 1
+
+
+def test_a_taken_port_is_left_to_its_owner(instance):
+    servers.stop(instance)
+    with socket.socket() as owner:
+        owner.bind(("127.0.0.1", 0))
+        owner.listen()
+        port = owner.getsockname()[1]
+        Valkey(instance).configuration.write_text(f"port {port}\n")
+        servers.ensure_running(instance)
+        assert not Valkey(instance).public_url().endswith(f":{port}/0")
+
+
+def test_a_server_that_cannot_start_says_which_why_and_the_way_out(instance):
+    servers.stop(instance)
+    version = Postgres(instance).data / "PG_VERSION"
+    version.write_text("9.6\n")
+    with pytest.raises(servers.ServerError, match=r"(?s)PostgreSQL of instance.*9\.6.*shop\.local clean"):
+        servers.ensure_running(instance)
+    version.write_text("18\n")
+
+
+def test_stop_ends_sessions_and_leaves_nothing(started):
+    session = psycopg.connect(addresses.database_url("postgres", started))
+    pids = [server.pid() for server in servers.servers(started)]
+    assert servers.stop(started) == ["postgres", "valkey"]
+    assert all(traces.gone(psutil.Process(pid)) for pid in pids if psutil.pid_exists(pid))
+    assert servers.stop(started) == []
+    session.close()
+
+
+def test_two_checkouts_run_side_by_side_also_under_a_path_with_spaces_and_umlauts(tmp_path, instance):
+    def copy(folder: Path) -> Path:
+        (folder / "shop").mkdir(parents=True)
+        (folder / "shop" / "__init__.py").touch()
+        shutil.copytree(addresses.CHECKOUT / "shop" / "local", folder / "shop" / "local")
+        return folder
+
+    def act(folder: Path, act: str) -> str:
+        command = [sys.executable, "-m", "shop.local", act, "--instance", instance]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    copies = [copy(tmp_path / "Läden und Shops 商店"), copy(tmp_path / "b")]
+    try:
+        for folder in copies:
+            assert "started postgres, valkey" in act(folder, "start")
+        told = {line for folder in copies for line in act(folder, "status").splitlines() if "database" in line}
+        assert len(told) == 2
+        act(copies[0], "stop")
+        assert act(copies[1], "status").count("runs, pid") == 2
+    finally:
+        for folder in copies:
+            act(folder, "clean")
+
+
+def test_an_instance_name_that_could_leave_its_folder_is_refused():
+    with pytest.raises(ValueError, match="lower-case"):
+        addresses.instance_folder("../etc")
+
+
+def test_socket_paths_are_short_enough_for_every_system():
+    assert len(str(addresses.socket_folder("x" * 40) / ".s.PGSQL.5432.lock")) < 100
+
+
+def test_a_server_that_is_alive_but_does_not_answer_is_replaced(started):
+    pid = Valkey(started).pid()
+    os.kill(pid, signal.SIGSTOP)
+    assert servers.ensure_running(started) == ["valkey"]
+    assert Valkey(started).pid() != pid
