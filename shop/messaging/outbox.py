@@ -6,17 +6,17 @@ it writes to, in ascending order, and holds it to the end of its transaction. Th
 message-db's ``acquire_lock`` just before the write, cut into lanes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
-import msgspec
 from django.conf import settings
 from django.db import connections
 
+from shop.messaging import arrays
 from shop.messaging.contexts import context
-from shop.messaging.events import Event, encode
+from shop.messaging.events import Event
 from shop.messaging.steps import Step, reached
 
 
@@ -33,8 +33,8 @@ APPEND = """
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane;
 INSERT INTO {table} (lane, type, key, data, headers)
-SELECT lane, type, key, data::jsonb, headers::jsonb
-FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[]) AS event (lane, type, key, data, headers)
+SELECT lane, type, key, data, headers
+FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[]) AS event (lane, type, key, data, headers)
 """
 
 CREATE = "INSERT INTO {table} (id, lanes) VALUES (1, %s) ON CONFLICT DO NOTHING"
@@ -68,15 +68,15 @@ def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
     table = context(label).table("OutboxEvent")._meta.db_table
     count = lanes_of(label)
     lanes = [lane_of(entry.key, count) for entry in entries]
-    columns: Iterable[Any] = (
-        lanes,
-        [entry.event.wire_name for entry in entries],
-        [entry.key for entry in entries],
-        [encode(entry.event) for entry in entries],
-        [msgspec.json.encode(entry.headers).decode() for entry in entries],
+    columns = (
+        arrays.of_plain(lanes),
+        arrays.of_text(entry.event.wire_name for entry in entries),
+        arrays.of_text(entry.key for entry in entries),
+        arrays.of_json(entry.event for entry in entries),
+        arrays.of_json(entry.headers for entry in entries),
     )
     with connections[alias].cursor() as cursor:
-        cursor.execute(APPEND.format(table=table), [lock_class(table), sorted(set(lanes)), *columns])
+        cursor.execute(APPEND.format(table=table), [lock_class(table), arrays.of_plain(sorted(set(lanes))), *columns])
     reached(Step.APPENDED)
 
 

@@ -8,7 +8,6 @@ is lost, doubled or reordered on the way can delay an event, but never lose it o
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -43,7 +42,8 @@ ORDER BY due_at
 
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
 PAGE = """
-SELECT position, recorded_at, total, type, key, data, headers FROM (
+SELECT position, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), total, type, key, data, headers
+FROM (
     SELECT position, recorded_at, type, key, data, headers, size, sum(size) OVER (ORDER BY position) AS total FROM (
         SELECT position, recorded_at, type, wanted, CASE WHEN wanted THEN key END AS key,
                CASE WHEN wanted THEN data::text END AS data, CASE WHEN wanted THEN headers::text END AS headers,
@@ -114,7 +114,7 @@ def _send(consumers: Mapping[str, Consumer], subscription: Any, message: Message
     if message is None:
         return False
     consumer = consumers[subscription.consumer]
-    broker.send(consumer.task, consumer.queue, **asdict(message))
+    broker.send(consumer.task, consumer.queue, **message.as_arguments())
     reached(Step.BATCH_SENT)
     return True
 
@@ -138,7 +138,7 @@ def _next_message(app: ContextConfig, consumers: Mapping[str, Consumer], subscri
         types=consumer.types,
         after=subscription.after,
         through=subscription.through,
-        time=page.time.isoformat() if page.time else None,
+        time=page.time,
         events=page.events,
     )
 
@@ -148,7 +148,8 @@ class Page(NamedTuple):
 
     events: list[CloudEvent]
     last: int
-    time: datetime | None
+    time: str | None
+    """RFC 3339, as everywhere in messages."""
 
 
 def _new_page(app: ContextConfig, consumer: Consumer, subscription: Any, now: datetime) -> Page | None:
@@ -164,7 +165,7 @@ def _new_page(app: ContextConfig, consumer: Consumer, subscription: Any, now: da
     if not page.events and subscription.due_at > now:
         return None
     subscription.batch, subscription.after, subscription.through = uuid4(), subscription.acknowledged, page.last
-    return page._replace(time=page.time or now)
+    return page._replace(time=page.time or now.isoformat())
 
 
 def _page_again(app: ContextConfig, consumer: Consumer, subscription: Any, now: datetime) -> Page | None:

@@ -1,0 +1,113 @@
+"""The flow: a backlog of open orders, drained through Celery with all contexts on, beside the floor."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from celery_app import app
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.utils import timezone
+from rich.console import Console
+
+from bench import floor
+from inventory.services import receive_stock
+from orders.events import Line
+from orders.models import Order, Status
+from readmodel.models import OrderView
+from shop.local import addresses
+from shop.messaging.aggregates import store
+from shop.messaging.contexts import publishers
+from shop.messaging.tasks import scan_outbox
+
+COPIED = ("orders", "inventory", "readmodel")
+
+
+def measure(console: Console, *, orders: int, lines: int, skus: int) -> dict[str, Any]:
+    """Orders decided and projected per second, by the floor and by us, from equal backlogs."""
+    _prepare(console, orders=orders, lines=lines, skus=skus)
+    with console.status("the floor: raw SQL"):
+        floor_s = floor.drain({name: addresses.database_url(f"floor_{name}", settings.INSTANCE) for name in COPIED})
+    with console.status("ours: workers are starting") as status, _workers():
+        status.update("ours: through Celery")
+        ours_s = _drain(orders)
+    return {
+        "orders": orders,
+        "lines": lines,
+        "skus": skus,
+        "floor_s": round(floor_s, 2),
+        "ours_s": round(ours_s, 2),
+        "floor_per_s": round(orders / floor_s),
+        "ours_per_s": round(orders / ours_s),
+        "ratio": round(floor_s / ours_s, 2),
+    }
+
+
+def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
+    """Empty databases, a backlog of open orders, and a copy of it all for the floor."""
+    with console.status("databases"):
+        call_command("migrate", verbosity=0)
+        for context, alias in settings.CONTEXTS.items():
+            call_command("flush", database=alias, interactive=False, verbosity=0)
+    with console.status(f"{orders:,} open orders"):
+        for number in range(skus):
+            receive_stock(sku=f"sku-{number}", quantity=orders * lines, at=timezone.now())
+        for start in range(0, orders, 1_000):
+            with transaction.atomic(using="orders"):
+                store(*(_order(number, lines, skus) for number in range(start, min(start + 1_000, orders))))
+    for alias in settings.CONTEXTS.values():
+        with connections[alias].cursor() as cursor:
+            cursor.execute("ANALYZE")
+    connections.close_all()
+    with psycopg.connect(addresses.database_url("postgres", settings.INSTANCE), autocommit=True) as server:
+        for name in COPIED:
+            server.execute(f"DROP DATABASE IF EXISTS floor_{name}")
+            server.execute(f"CREATE DATABASE floor_{name} TEMPLATE {name}")
+
+
+def _order(number: int, lines: int, skus: int) -> Order:
+    wanted = (
+        Line(sku=f"sku-{(number * 7 + line) % skus}", name="Thing", category="things", price=100, quantity=1)
+        for line in range(lines)
+    )
+    return Order.place(member_id=number % 500, lines=tuple(wanted), currency="CNY", at=timezone.now())
+
+
+@contextmanager
+def _workers() -> Iterator[None]:
+    """A worker for each context, as ``manage.py up`` runs them, ready before the clock starts."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-Q", f"{context},{context}.relay"]
+            + ["-n", f"{context}@bench", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip"]
+            + ["--without-mingle"]
+        )
+        for context in settings.CONTEXTS
+    ]
+    try:
+        while len(app.control.ping(timeout=1)) < len(processes):
+            pass
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def _drain(orders: int) -> float:
+    """Scan as beat does until every order is decided and projected; seconds taken."""
+    start = time.perf_counter()
+    while True:
+        for context in publishers():
+            scan_outbox.apply_async(kwargs={"context": context.label}, queue=f"{context.label}.relay")
+        for _ in range(10):
+            time.sleep(settings.SCAN_INTERVAL / 10)
+            still_open = Order.objects.filter(status=Status.OPEN).exists()
+            if not still_open and OrderView.objects.filter(status=Status.CONFIRMED).count() == orders:
+                return time.perf_counter() - start
