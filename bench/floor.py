@@ -6,7 +6,7 @@ commit for each stage of each batch, and writes the same rows into the same tabl
 """
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
@@ -28,7 +28,7 @@ def drain(urls: dict[str, str]) -> float:
         while rows := _read(orders, position):
             position = rows[-1][0]
             events = [(lane, key, data) for _, lane, key, data in rows]
-            now = datetime.now(timezone.utc)
+            now = datetime.now(UTC)
             _reserve(inventory, events, now)
             _confirm(orders, events, now)
             _project(readmodel, events, now)
@@ -94,7 +94,9 @@ def _reserve(inventory: psycopg.Connection, events: list, now: datetime) -> None
                 [0 for _ in skus],
                 skus,
                 [
-                    Jsonb({"sku": sku, "available": stock[sku][0] - totals[sku], "reserved": stock[sku][1] + totals[sku]})
+                    Jsonb(
+                        {"sku": sku, "available": stock[sku][0] - totals[sku], "reserved": stock[sku][1] + totals[sku]}
+                    )
                     for sku in skus
                 ],
             ],

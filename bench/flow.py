@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from celery_app import app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections, transaction
@@ -16,6 +15,7 @@ from django.utils import timezone
 from rich.console import Console
 
 from bench import floor
+from celery_app import app
 from inventory.services import receive_stock
 from orders.events import Line
 from orders.models import Order, Status
@@ -25,6 +25,7 @@ from shop.messaging.aggregates import store
 from shop.messaging.contexts import publishers
 from shop.messaging.tasks import scan_outbox
 
+OPTIONS = ("--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
 COPIED = ("orders", "inventory", "readmodel")
 
 
@@ -52,7 +53,7 @@ def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
     """Empty databases, a backlog of open orders, and a copy of it all for the floor."""
     with console.status("databases"):
         call_command("migrate", verbosity=0)
-        for context, alias in settings.CONTEXTS.items():
+        for alias in settings.CONTEXTS.values():
             call_command("flush", database=alias, interactive=False, verbosity=0)
     with console.status(f"{orders:,} open orders"):
         for number in range(skus):
@@ -83,9 +84,8 @@ def _workers() -> Iterator[None]:
     """A worker for each context, as ``manage.py up`` runs them, ready before the clock starts."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-Q", f"{context},{context}.relay"]
-            + ["-n", f"{context}@bench", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip"]
-            + ["--without-mingle"]
+            [sys.executable, "-m", "celery", "-A", "celery_app", "--quiet", "worker", *OPTIONS]
+            + ["-Q", f"{context},{context}.relay", "-n", f"{context}@bench"]
         )
         for context in settings.CONTEXTS
     ]

@@ -15,18 +15,21 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
     available: int
 
 
-@event("inventory.inventory-locked")
-class InventoryLocked(Event):
-    """Every line of the order is reserved."""
+class InventoryAnswer(Event):
+    """Whether an order got what it needs."""
 
     order_id: UUID
+
+
+@event("inventory.inventory-locked")
+class InventoryLocked(InventoryAnswer):
+    """Every line of the order is reserved."""
 
 
 @event("inventory.inventory-lock-failed")
-class InventoryLockFailed(Event):
+class InventoryLockFailed(InventoryAnswer):
     """Nothing is reserved for the order, since these lines of it are short."""
 
-    order_id: UUID
     short: tuple[Shortage, ...]
 
 

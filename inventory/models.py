@@ -198,7 +198,9 @@ class StockMovement(models.Model):
                 condition=(models.Q(kind="adjusted") & ~models.Q(quantity=0)) | models.Q(quantity__gt=0),
                 name="inventory_movement_quantity",
             ),
-            models.CheckConstraint(condition=models.Q(quantity__lte=MAX_QUANTITY * 1000), name="inventory_movement_size"),
+            models.CheckConstraint(
+                condition=models.Q(quantity__lte=MAX_QUANTITY * 1000), name="inventory_movement_size"
+            ),
         )
 
     def __str__(self) -> str:

@@ -21,8 +21,7 @@ class StockRoom:
     def __init__(self, *, orders: Iterable[UUID], skus: Iterable[str]) -> None:
         """Lock and load, in three queries for any number of orders; to be used in a transaction."""
         self.claims: dict[UUID, Claim] = {
-            claim.pk: claim
-            for claim in Claim.objects.filter(pk__in=list(orders)).order_by("pk").select_for_update()
+            claim.pk: claim for claim in Claim.objects.filter(pk__in=list(orders)).order_by("pk").select_for_update()
         }
         self.reservations: dict[UUID, list[Reservation]] = {}
         if self.claims:

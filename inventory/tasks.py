@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from inventory.services import StockRoom, items_for
-from orders.events import OrderCancelled, OrderCreated
+from orders.events import OrderCancelled, OrderCreated, OrderFact
 from shop.catalogue.events import ProductAdded
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
@@ -17,10 +17,9 @@ def reserve_stock(batch: Batch) -> None:
     Everything the batch touches is loaded once and stored once. Orders of one SKU see each other, since
     they share its item; the first in the lane is served first.
     """
-    created, cancelled = batch.of(OrderCreated), batch.of(OrderCancelled)
     room = StockRoom(
-        orders=[order.order_id for order in (*created, *cancelled)],
-        skus={line.sku for order in created for line in order.lines},
+        orders=[fact.order_id for fact in batch.of(OrderFact)],
+        skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
     )
     now = timezone.now()
     for received in batch:

@@ -28,39 +28,44 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     available: int
 
 
-class Reason(msgspec.Struct, frozen=True, tag_field="code"):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
     """Why an order was cancelled. ``code`` is stable, for machines."""
 
     detail: ClassVar[str]
 
 
-class OutOfStock(Reason, tag="out_of_stock"):
+class OutOfStock(Reason, frozen=True, kw_only=True, tag="out_of_stock"):
     """There was too little of one product or more; every short line is named."""
 
     lines: tuple[Short, ...]
     detail = "There is not enough in stock."
 
 
-class CancelledByMember(Reason, tag="cancelled_by_member"):
+class CancelledByMember(Reason, frozen=True, kw_only=True, tag="cancelled_by_member"):
     detail = "The member cancelled the order."
 
 
-class CancelledByStaff(Reason, tag="cancelled_by_staff"):
+class CancelledByStaff(Reason, frozen=True, kw_only=True, tag="cancelled_by_staff"):
     detail = "The shop cancelled the order."
 
 
-class TimedOut(Reason, tag="timed_out"):
+class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
     detail = "The order could not be decided in time."
 
 
 AnyReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
 
 
-@event("orders.order-created")
-class OrderCreated(Event):
-    """A member placed an order; nothing is reserved yet."""
+class OrderFact(Event):
+    """Something that happened to an order."""
 
     order_id: UUID
+
+
+@event("orders.order-created")
+class OrderCreated(OrderFact):
+    """A member placed an order; nothing is reserved yet."""
+
     member_id: int
     lines: tuple[Line, ...]
     """At most one for each SKU."""
@@ -70,17 +75,15 @@ class OrderCreated(Event):
 
 
 @event("orders.order-confirmed")
-class OrderConfirmed(Event):
+class OrderConfirmed(OrderFact):
     """Everything that the order needs is reserved for it."""
 
-    order_id: UUID
     at: datetime
 
 
 @event("orders.order-cancelled")
-class OrderCancelled(Event):
+class OrderCancelled(OrderFact):
     """The order came to nothing; whoever reserved something for it releases it."""
 
-    order_id: UUID
     reason: AnyReason
     at: datetime

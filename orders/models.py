@@ -73,7 +73,10 @@ class Order(Aggregate):
         total = sum(line.price * line.quantity for line in lines)
         order = cls(member_id=member_id, total=total, currency=currency, placed_at=at)
         order.attach(
-            *(OrderLine(order_id=order.pk, number=number, **msgspec.structs.asdict(line)) for number, line in enumerate(lines))
+            *(
+                OrderLine(order_id=order.pk, number=number, **msgspec.structs.asdict(line))
+                for number, line in enumerate(lines)
+            )
         )
         order.record(
             OrderCreated(

@@ -100,7 +100,7 @@ def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime, member_id: 
     :raises UnableToCancel:
     """
     with transaction.atomic(using="orders"):
-        order = Order.objects.select_for_update().filter(pk=order_id).first()
+        order: Order | None = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None or member_id not in (None, order.member_id):
             raise NotFound(f"There is no order {order_id}.")
         order.cancel(reason=reason, at=at)

@@ -1,16 +1,19 @@
 """How orders react to what others say, and what they do when time passes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from celery import shared_task
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from inventory.events import InventoryLocked, InventoryLockFailed
+from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
 from orders import services
 from orders.events import OutOfStock, Short
 from orders.models import MemberCopy, Order, ProductCopy, Status
-from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
-from shop.members.events import MemberChanged, MemberJoined
+from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductFact, ProductListed
+from shop.members.events import MemberChanged, MemberFacts, MemberJoined
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
 from shop.messaging.consumers import consumes
@@ -23,7 +26,7 @@ def settle_orders(batch: Batch) -> None:
     An answer for an order that was cancelled meanwhile is only noted: its cancellation follows it to the
     inventory, which then releases. A "no" that comes after all cancels a confirmed order.
     """
-    ids = [answer.order_id for answer in batch.of(InventoryLocked, InventoryLockFailed)]
+    ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
     orders = {order.pk: order for order in Order.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
     now = timezone.now()
     for received in batch:
@@ -39,7 +42,7 @@ def settle_orders(batch: Batch) -> None:
 @consumes("catalogue", ProductAdded, ProductChanged, ProductListed, ProductDelisted)
 def copy_products(batch: Batch) -> None:
     """Keep the few fields of each product that pricing an order needs."""
-    skus = {event.sku for event in batch.of(ProductAdded, ProductChanged, ProductListed, ProductDelisted)}
+    skus = {event.sku for event in batch.of(ProductFact)}
     copies = ProductCopy.objects.in_bulk(skus)
     for received in batch:
         match received.data:
@@ -58,15 +61,14 @@ def copy_products(batch: Batch) -> None:
 def copy_members(batch: Batch) -> None:
     """Keep whether each member may place orders."""
     copies = {
-        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active)
-        for fact in batch.of(MemberJoined, MemberChanged)
+        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active) for fact in batch.of(MemberFacts)
     }
     _upsert(copies, "member_id", ["active"])
 
 
-def _upsert(copies: dict[object, models.Model], key: str, fields: list[str]) -> None:
+def _upsert(copies: Mapping[Any, models.Model], key: str, fields: list[str]) -> None:
     """Write copies, new or changed, in the order of their keys."""
-    rows = [copies[pk] for pk in sorted(copies)]  # type: ignore[type-var]
+    rows = [copies[pk] for pk in sorted(copies)]
     if rows:
         type(rows[0])._default_manager.bulk_create(
             rows, update_conflicts=True, unique_fields=[key], update_fields=fields

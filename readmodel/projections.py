@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 from django.db import connections
 
-from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderFact
 from readmodel.models import OrderView
-from shop.members.events import MemberChanged, MemberJoined
+from shop.members.events import MemberFacts
 from shop.messaging import rows
 from shop.messaging.batches import Batch
 
@@ -37,7 +37,7 @@ def project_orders(batch: Batch) -> None:
     """Make or bring up to date the view of each order of the batch."""
     names = _names_of({order.member_id for order in batch.of(OrderCreated)})
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated)}
-    decided = {fact.order_id for fact in batch.of(OrderConfirmed, OrderCancelled)} - created.keys()
+    decided = {fact.order_id for fact in batch.of(OrderFact)} - created.keys()
     earlier = OrderView.objects.in_bulk(list(decided))
     views: dict[UUID, OrderView] = created | earlier
     for received in batch:
@@ -55,7 +55,7 @@ def project_orders(batch: Batch) -> None:
 
 def project_members(batch: Batch) -> None:
     """Give each member of the batch its name, and the orders that show it."""
-    names = {fact.member_id: fact.name for fact in batch.of(MemberJoined, MemberChanged)}
+    names = {fact.member_id: fact.name for fact in batch.of(MemberFacts)}
     with connections["readmodel"].cursor() as cursor:
         cursor.execute(SET_NAMES, {"ids": list(names), "names": list(names.values())})
 

@@ -1,7 +1,5 @@
 """Fixtures: real servers for the whole run, and a shop whose deliveries the test holds in its hands."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.conf import settings
 
@@ -24,11 +22,11 @@ STARTED = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
-def deliveries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deliveries]:
+def deliveries(monkeypatch: pytest.MonkeyPatch) -> Deliveries:
     """The broker, in the test's hands: nothing is delivered until the test says so."""
     held = Deliveries()
     held.take_over(monkeypatch)
-    yield held
+    return held
 
 
 @pytest.fixture

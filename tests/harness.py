@@ -1,13 +1,17 @@
 """What tests hold a shop by: commands, a broker that they can bend, and ``drain()``."""
 
 import json
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 import pytest
 from celery import current_app
+from django.db import connections
 from django.utils import timezone
 
 from inventory import services as inventory
@@ -22,6 +26,44 @@ from shop.members import services as members
 from shop.messaging import broker
 from shop.messaging.contexts import context, contexts, publishers
 from shop.messaging.relay import relay
+
+T = TypeVar("T")
+
+
+def in_background(work: Callable[[], T]) -> "Future[T]":
+    """Run ``work`` on a thread of its own, with database connections of its own, closed when it ends."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            connections.close_all()
+            future.set_exception(error)
+        else:
+            connections.close_all()
+            future.set_result(result)
+
+    Thread(target=run, daemon=True).start()
+    return future
+
+
+def eventually(condition: Callable[[], T], *, seconds: float = 10) -> T:
+    """Wait until ``condition`` holds. :raises AssertionError: if it never does."""
+    end = time.monotonic() + seconds
+    while not (held := condition()):
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.005)
+    return held
+
+
+def waiting_for_locks(alias: str) -> int:
+    """How many sessions of a database wait for a lock that another one holds."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 @dataclass(frozen=True)

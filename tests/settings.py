@@ -4,7 +4,6 @@ import os
 
 os.environ.setdefault("SHOP_INSTANCE", "test")
 
-from shop.settings import *  # noqa: E402, F403
-from shop.settings import BROKER_URL, DATABASES, INSTANCE  # noqa: E402
+from shop.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and nothing here is secret

@@ -3,10 +3,15 @@
 from shop.messaging.events import Event, event
 
 
-class ProductFacts(Event):
-    """What others need to know of a product; they keep a copy."""
+class ProductFact(Event):
+    """Something that happened to a product."""
 
     sku: str
+
+
+class ProductFacts(ProductFact):
+    """What others need to know of a product; they keep a copy."""
+
     name: str
     """As shown to buyers."""
     category: str
@@ -26,14 +31,10 @@ class ProductChanged(ProductFacts):
 
 
 @event("catalogue.product-listed")
-class ProductListed(Event):
+class ProductListed(ProductFact):
     """It can be bought."""
-
-    sku: str
 
 
 @event("catalogue.product-delisted")
-class ProductDelisted(Event):
+class ProductDelisted(ProductFact):
     """It can no longer be bought; orders placed before are not touched."""
-
-    sku: str

@@ -28,7 +28,7 @@ def add_product(*, sku: str, **fields: Any) -> Product:
 def change_product(*, sku: str, **fields: Any) -> Product:
     """Give some of a product's fields new values, ``listed`` among them. :raises NotFound:"""
     with transaction.atomic(using="catalogue"):
-        product = Product.objects.select_for_update().filter(sku=sku).first()
+        product: Product | None = Product.objects.select_for_update().filter(sku=sku).first()
         if product is None:
             raise NotFound(f"There is no product {sku!r} in the catalogue.", sku=sku)
         product.change(**fields)

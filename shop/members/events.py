@@ -3,19 +3,20 @@
 from shop.messaging.events import Event, event
 
 
-@event("members.member-joined")
-class MemberJoined(Event):
-    """There is a new member, who may place orders."""
+class MemberFacts(Event):
+    """What others need to know of a member; they keep a copy."""
 
     member_id: int
     name: str
     active: bool
+    """One that is not places no new orders."""
+
+
+@event("members.member-joined")
+class MemberJoined(MemberFacts):
+    """There is a new member, who may place orders."""
 
 
 @event("members.member-changed")
-class MemberChanged(Event):
-    """The member's name is another, or whether it is active: one that is not places no new orders."""
-
-    member_id: int
-    name: str
-    active: bool
+class MemberChanged(MemberFacts):
+    """The member's name is another, or whether it is active."""

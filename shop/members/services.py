@@ -30,7 +30,7 @@ def join(*, username: str, name: str, password: str | None = None, email: str = 
 def change_member(*, member_id: int, name: str | None = None, active: bool | None = None) -> Member:
     """Rename, deactivate or reactivate a member. :raises NotFound:"""
     with transaction.atomic(using="default"):
-        member = Member.objects.select_for_update().filter(pk=member_id).first()
+        member: Member | None = Member.objects.select_for_update().filter(pk=member_id).first()
         if member is None:
             raise NotFound(f"There is no member {member_id}.", member_id=member_id)
         member.change(name=name, active=active)

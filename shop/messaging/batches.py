@@ -17,8 +17,9 @@ CloudEvent = Mapping[str, Any]
 class Message:
     """What the relay sends: the wanted ``events`` of a lane with ``after`` < position ≤ ``through``.
 
-    ``types`` is what it was filtered by. ``time`` (RFC 3339): everything that the lane held before then
-    is covered by ``through``; not said when a batch is sent again. Empty (``after`` = ``through``) to ask an idle consumer for its cursor.
+    ``types`` is what it was filtered by. ``time`` (RFC 3339): everything that the lane held before then is
+    covered by ``through``; not said when a batch is sent again. A batch may be empty: it asks an idle
+    consumer for its cursor, or moves it over events that it does not want.
     """
 
     id: str

@@ -30,7 +30,8 @@ def is_backed_up(queue: str) -> bool:
     """
     with current_app.connection_for_write() as connection:
         try:
-            return int(connection.default_channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
         except connection.channel_errors:
             return False  # the queue does not exist yet
         except OperationalError:

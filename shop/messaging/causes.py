@@ -7,8 +7,9 @@ trace context of the request that began it all, handed on from event to event.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
-_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default={})
+_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=MappingProxyType({}))
 
 
 def current_headers() -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """The contexts that exchange events, as Django apps, and where their messaging tables are."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.apps import AppConfig, apps
 
@@ -41,7 +41,7 @@ def context(label: str) -> ContextConfig:
 
 def contexts() -> list[ContextConfig]:
     """Every context, in the order of ``INSTALLED_APPS``."""
-    return [cast(ContextConfig, app) for app in apps.get_app_configs() if isinstance(app, ContextConfig)]
+    return [app for app in apps.get_app_configs() if isinstance(app, ContextConfig)]
 
 
 def publishers() -> list[ContextConfig]:

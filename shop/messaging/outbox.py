@@ -73,7 +73,7 @@ def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
         arrays.of_text(entry.event.wire_name for entry in entries),
         arrays.of_text(entry.key for entry in entries),
         arrays.of_json(entry.event for entry in entries),
-        arrays.of_json(entry.headers for entry in entries),
+        arrays.of_json(dict(entry.headers) for entry in entries),
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(APPEND.format(table=table), [lock_class(table), arrays.of_plain(sorted(set(lanes))), *columns])

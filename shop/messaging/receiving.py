@@ -112,7 +112,7 @@ def _begin(consumer: Consumer, message: Message) -> Begun | None:
     """
     app = context(consumer.name)
     table = app.table("Cursor")
-    lane = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
+    lane: dict[str, str | int] = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
     with transaction.atomic(using=app.database):
         with connections[app.database].cursor() as sql:
             sql.execute(BEGIN.format(cursor=table._meta.db_table), lane)

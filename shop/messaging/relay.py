@@ -42,11 +42,14 @@ ORDER BY due_at
 
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
 PAGE = """
-SELECT position, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), total, type, key, data, headers
+SELECT position, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), total,
+       type, key, data, headers
 FROM (
-    SELECT position, recorded_at, type, key, data, headers, size, sum(size) OVER (ORDER BY position) AS total FROM (
-        SELECT position, recorded_at, type, wanted, CASE WHEN wanted THEN key END AS key,
-               CASE WHEN wanted THEN data::text END AS data, CASE WHEN wanted THEN headers::text END AS headers,
+    SELECT *, sum(size) OVER (ORDER BY position) AS total FROM (
+        SELECT position, recorded_at, type,
+               CASE WHEN wanted THEN key END AS key,
+               CASE WHEN wanted THEN data::text END AS data,
+               CASE WHEN wanted THEN headers::text END AS headers,
                CASE WHEN wanted THEN octet_length(data::text) ELSE 0 END AS size
         FROM (
             SELECT *, type = ANY(%(types)s) AS wanted FROM {outbox}

@@ -27,7 +27,7 @@ def insert(alias: str, rows: Sequence[models.Model], *, ignore_conflicts: bool =
     fields = [field for field in meta.local_concrete_fields if field is not meta.auto_field]
     sql = INSERT.format(
         table=meta.db_table,
-        columns=", ".join(field.column for field in fields),
+        columns=", ".join(str(field.column) for field in fields),
         arrays=_arrays(alias, fields),
         conflict="ON CONFLICT DO NOTHING" if ignore_conflicts else "",
     )

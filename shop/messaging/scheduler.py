@@ -15,7 +15,7 @@ class Scheduler(PersistentScheduler):
     """
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
-        queue = entry.options.get("queue")
+        queue = (entry.options or {}).get("queue")
         if queue is not None and broker.is_backed_up(queue):
             return None
         return super().apply_async(entry, *args, **kwargs)
