@@ -1,7 +1,12 @@
 """Fixtures: real servers for the whole run, and a shop whose deliveries the test holds in its hands."""
 
+from collections.abc import Iterator
+from functools import cache
+
 import pytest
 from django.conf import settings
+from django.db import connections, transaction
+from pytest_django import DjangoDbBlocker
 
 from shop.local import servers
 from tests.harness import Deliveries, Shop
@@ -36,7 +41,27 @@ def shop(transactional_databases: None, deliveries: Deliveries) -> Shop:
 
 
 @pytest.fixture
-def transactional_databases(request: pytest.FixtureRequest) -> None:
-    """Every database, with real commits; emptied afterwards."""
+def transactional_databases(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Every database, with real commits; emptied afterwards.
+
+    As pytest-django's ``transactional_db``, a tenth of its time: that truncates every partition of every
+    outbox, and makes all permissions anew. The mark tells it which databases to create.
+    """
     request.node.add_marker(pytest.mark.django_db(transaction=True, databases=ALL_DATABASES))
-    request.getfixturevalue("transactional_db")
+    request.getfixturevalue("django_db_setup")
+    with django_db_blocker.unblock():
+        yield
+        for alias in ALL_DATABASES:
+            _empty(alias)
+
+
+def _empty(alias: str) -> None:
+    """Delete all rows, in one transaction: foreign keys are checked at its end, so that no order is needed."""
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(";".join(f"DELETE FROM {table}" for table in _tables_of(alias)))
+
+
+@cache
+def _tables_of(alias: str) -> list[str]:
+    tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
+    return [table for table in tables if table not in ("django_migrations", "django_content_type", "auth_permission")]
