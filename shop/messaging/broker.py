@@ -28,11 +28,10 @@ def is_backed_up(queue: str) -> bool:
 
     ``expires`` alone does not do: an expired message stays where it is until a worker takes it.
     """
-    with current_app.connection_for_write() as connection:
+    with current_app.pool.acquire(block=True) as connection:
         try:
-            channel: Any = connection.default_channel
-            return int(channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
-        except connection.channel_errors:
-            return False  # the queue does not exist yet
-        except OperationalError:
-            return False  # sending will say so itself
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            with connection.channel() as channel:
+                return int(channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
+        except (OperationalError, *connection.channel_errors):
+            return False  # there is no such queue yet, or no broker: sending will say so
