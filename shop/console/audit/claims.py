@@ -1,0 +1,52 @@
+"""The inventory beside the log of the orders, up to its cursors: who claims what."""
+
+from collections.abc import Iterator
+
+from shop.console.audit.evidence import UP_TO, Evidence
+from shop.console.audit.invariants import invariant
+from shop.console.audit.merging import side_by_side
+from shop.console.audit.snapshots import Row
+
+HEARD = f"""
+SELECT key, bool_or(type = 'orders.order-cancelled') AS cancelled, max(lines) AS lines FROM (
+    SELECT key COLLATE "C" AS key, type, CASE WHEN type = 'orders.order-created' THEN (
+        SELECT string_agg((line ->> 'quantity') || ' × ' || (line ->> 'sku'), ', ' ORDER BY line ->> 'sku' COLLATE "C")
+        FROM jsonb_array_elements(data -> 'lines') AS line
+    ) END AS lines
+    FROM orders_outboxevent AS e {UP_TO} WHERE type IN ('orders.order-created', 'orders.order-cancelled')
+) AS heard GROUP BY key ORDER BY key
+"""  # noqa: S608
+
+CLAIMED = """
+SELECT order_id::text AS key, status, string_agg(quantity || ' × ' || sku, ', ' ORDER BY sku COLLATE "C") AS lines
+FROM inventory_claim LEFT JOIN inventory_reservation ON claim_id = order_id GROUP BY order_id ORDER BY order_id
+"""
+
+
+@invariant("claims.orders", "Each order that the inventory heard of has the claim it asked for, until it is cancelled.")
+def orders(evidence: Evidence) -> Iterator[Row]:
+    heard = evidence.log["orders"].stream(HEARD, evidence.cursors("inventory", "orders"))
+    claimed = evidence.state["inventory"].stream(CLAIMED)
+    left_out = evidence.left_out("inventory", "orders")
+    for key, order, claim in side_by_side(heard, claimed):
+        if key not in left_out and (fault := _fault(order, claim)):
+            yield {
+                "order_id": key,
+                "fault": fault,
+                "ordered": order and order["lines"],
+                "cancelled": order and order["cancelled"],
+                "claim": claim and claim["status"],
+                "holds": claim and claim["lines"],
+            }
+
+
+def _fault(order: Row | None, claim: Row | None) -> str | None:
+    if order is None:
+        return "claimed for an order that was not heard of"
+    if claim is None:
+        return "heard of, not claimed"
+    if order["cancelled"] != (claim["status"] == "released"):
+        return "cancelled, not released" if order["cancelled"] else "released, not cancelled"
+    # Nothing was reserved for an order that failed, or was cancelled before it was heard of.
+    may_hold = {"locked": (order["lines"],), "released": (order["lines"], None), "failed": (None,)}
+    return None if claim["lines"] in may_hold[claim["status"]] else "holds something else than it ordered"

@@ -1,0 +1,92 @@
+"""Products and members: what their contexts announced, and the copies that others keep of it."""
+
+from collections.abc import Iterator
+
+from shop.console.audit.evidence import UP_TO, Evidence
+from shop.console.audit.invariants import invariant
+from shop.console.audit.merging import differences, side_by_side
+from shop.console.audit.snapshots import Row
+
+PRODUCTS_SAID = f"""
+SELECT key, facts ->> 'name' AS name, facts ->> 'category' AS category, (facts ->> 'price')::bigint AS price, listed
+FROM (
+    SELECT key COLLATE "C" AS key,
+           (array_agg(data ORDER BY position DESC)
+            FILTER (WHERE type IN ('catalogue.product-added', 'catalogue.product-changed')))[1] AS facts,
+           (array_agg(CASE type WHEN 'catalogue.product-listed' THEN true WHEN 'catalogue.product-delisted' THEN false
+                      ELSE (data ->> 'listed')::boolean END ORDER BY position DESC))[1] AS listed
+    FROM catalogue_outboxevent AS e {UP_TO} GROUP BY 1
+) AS folded ORDER BY key
+"""  # noqa: S608
+
+MEMBERS_SAID = f"""
+SELECT DISTINCT ON (key) key, data ->> 'name' AS name, (data ->> 'active')::boolean AS active
+FROM (SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}) AS said
+ORDER BY key, position DESC
+"""  # noqa: S608
+
+PRODUCTS = 'SELECT sku COLLATE "C" AS key, name, category, price, listed FROM {table} ORDER BY 1'
+
+MEMBERS = 'SELECT {id}::text COLLATE "C" AS key, {fields} FROM {table} ORDER BY 1'
+
+ITEMS = 'SELECT sku COLLATE "C" AS key FROM inventory_stockitem ORDER BY 1'
+
+
+def _compared(
+    said: Iterator[Row], kept: Iterator[Row], left_out: set[str], *, unsaid: Row | None = None
+) -> Iterator[Row]:
+    """What is kept and was not said so; ``unsaid`` is how a row may look of which nothing was said."""
+    for key, facts, row in side_by_side(said, kept):
+        if key in left_out:
+            continue
+        expected = facts or unsaid
+        if row is None:
+            yield {"key": key, "fault": "announced, not kept"}
+        elif expected is None:
+            yield {"key": key, "fault": "kept, never announced"}
+        elif wrong := differences({field: expected[field] for field in row}, row):
+            yield {"key": key, **wrong}
+
+
+@invariant("catalogue.announced", "Each product is as it was announced.")
+def products_announced(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.state["catalogue"].stream(PRODUCTS_SAID, evidence.everything("catalogue"))
+    return _compared(said, evidence.state["catalogue"].stream(PRODUCTS.format(table="catalogue_product")), set())
+
+
+@invariant("members.announced", "Each member is as it was announced.")
+def members_announced(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.state["members"].stream(MEMBERS_SAID, evidence.everything("members"))
+    rows = MEMBERS.format(id="user_id", fields="name, active", table="members_member")
+    return _compared(said, evidence.state["members"].stream(rows), set())
+
+
+@invariant("orders.products", "The orders' copy of each product is as the catalogue announced it.")
+def product_copies(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("orders", "catalogue"))
+    kept = evidence.state["orders"].stream(PRODUCTS.format(table="orders_productcopy"))
+    return _compared(said, kept, evidence.left_out("orders", "catalogue"))
+
+
+@invariant("orders.members", "The orders' copy of each member is as the members context announced it.")
+def member_copies(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("orders", "members"))
+    rows = MEMBERS.format(id="member_id", fields="active", table="orders_membercopy")
+    return _compared(said, evidence.state["orders"].stream(rows), evidence.left_out("orders", "members"))
+
+
+@invariant("readmodel.members", "The read model's name of each member is as the members context announced it.")
+def member_names(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("readmodel", "members"))
+    rows = MEMBERS.format(id="member_id", fields="name", table="readmodel_membername")
+    left_out = evidence.left_out("readmodel", "members")
+    return _compared(said, evidence.state["readmodel"].stream(rows), left_out, unsaid={"name": ""})
+
+
+@invariant("stock.items", "Each product that the inventory heard of has a stock item.")
+def stock_items(evidence: Evidence) -> Iterator[Row]:
+    said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("inventory", "catalogue"))
+    left_out = evidence.left_out("inventory", "catalogue")
+    for sku, product, item in side_by_side(said, evidence.state["inventory"].stream(ITEMS)):
+        if product is not None and item is None and sku not in left_out:
+            yield {"sku": sku, "name": product["name"]}

@@ -1,0 +1,27 @@
+"""An invariant: a name, a sentence, and how to find what breaks it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from shop.console.audit.evidence import Evidence
+from shop.console.audit.snapshots import Row
+
+Check = Callable[[Evidence], Iterator[Row]]
+
+
+class NotAtRest(Exception):
+    """The invariant says something about a system at rest, and this one is moving."""
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """``check`` yields the offending rows, with the values that tell what is wrong; none when it holds."""
+
+    name: str
+    says: str
+    check: Check
+
+
+def invariant(name: str, says: str) -> Callable[[Check], Invariant]:
+    """Make a check an invariant. ``says`` is the sentence that holds."""
+    return lambda check: Invariant(name, says, check)

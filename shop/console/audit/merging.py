@@ -1,0 +1,33 @@
+"""Two streams that are sorted by ``key``, side by side, in constant memory."""
+
+from collections.abc import Iterator
+
+from shop.console.audit.snapshots import Row
+
+Pair = tuple[str, Row | None, Row | None]
+
+
+def side_by_side(left: Iterator[Row], right: Iterator[Row]) -> Iterator[Pair]:
+    """Each key with its row on either side, or ``None`` where there is none.
+
+    Both have each key once, in the order of its code points: ``COLLATE "C"``, or the order of UUIDs.
+    """
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        key = min(row["key"] for row in (one, other) if row is not None)
+        here = one if one is not None and one["key"] == key else None
+        there = other if other is not None and other["key"] == key else None
+        yield key, here, there
+        if here is not None:
+            one = next(left, None)
+        if there is not None:
+            other = next(right, None)
+
+
+def differences(expected: Row, found: Row) -> Row:
+    """The fields that are not as expected, as ``field: found, not expected``."""
+    return {
+        field: f"{found[field]!s}, not {value!s}"
+        for field, value in expected.items()
+        if field != "key" and found[field] != value
+    }

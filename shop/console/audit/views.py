@@ -1,0 +1,64 @@
+"""The read model beside a fold of the log of the orders, from position 0 up to its cursors."""
+
+from collections.abc import Iterator
+
+from shop.console.audit.evidence import UP_TO, Evidence
+from shop.console.audit.invariants import invariant
+from shop.console.audit.merging import differences, side_by_side
+from shop.console.audit.snapshots import Row
+
+# Everything as text, written alike on both sides.
+FOLDED = f"""
+SELECT key, placed ->> 'member_id' AS member_id, coalesce(substring(last FROM '-(.*)'), '') AS status,
+       placed ->> 'total' AS total, placed ->> 'currency' AS currency, reason::text AS reason,
+       (SELECT jsonb_agg(line - 'category' ORDER BY n)::text
+        FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines,
+       (placed ->> 'placed_at')::timestamptz AS placed_at, decided_at, history
+FROM (
+    SELECT key COLLATE "C" AS key,
+           (array_agg(data) FILTER (WHERE type = 'orders.order-created'))[1] AS placed,
+           (array_agg(CASE type WHEN 'orders.order-created' THEN 'order-open' ELSE split_part(type, '.', 2) END
+                      ORDER BY position DESC))[1] AS last,
+           (array_agg(data -> 'reason') FILTER (WHERE type = 'orders.order-cancelled'))[1] AS reason,
+           min((data ->> 'at')::timestamptz) FILTER (WHERE type <> 'orders.order-created') AS decided_at,
+           string_agg(concat(CASE type WHEN 'orders.order-created' THEN 'open' ELSE split_part(type, '-', 2) END, ' ',
+                             coalesce(data ->> 'placed_at', data ->> 'at')::timestamptz),
+                      ', ' ORDER BY position) AS history
+    FROM orders_outboxevent AS e {UP_TO}
+    WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled') GROUP BY 1
+) AS folded ORDER BY key
+"""  # noqa: S608
+
+SHOWN = """
+SELECT id::text AS key, member_id::text, status, total::text, currency, reason::text, lines::text, placed_at,
+       decided_at,
+       (SELECT string_agg(concat(entry ->> 'status', ' ', (entry ->> 'at')::timestamptz), ', ' ORDER BY n)
+        FROM jsonb_array_elements(history) WITH ORDINALITY AS numbered (entry, n)) AS history
+FROM readmodel_orderview ORDER BY id
+"""
+
+NAMES = """
+SELECT id AS order_id, o.member_id, o.member_name, m.name FROM readmodel_orderview AS o
+LEFT JOIN readmodel_membername AS m USING (member_id) WHERE o.member_name IS DISTINCT FROM m.name
+"""
+
+
+@invariant("readmodel.orders", "The read model's orders are a fold of the orders' events from position 0.")
+def orders(evidence: Evidence) -> Iterator[Row]:
+    folded = evidence.log["orders"].stream(FOLDED, evidence.cursors("readmodel", "orders"))
+    shown = evidence.state["readmodel"].stream(SHOWN)
+    left_out = evidence.left_out("readmodel", "orders")
+    for key, expected, view in side_by_side(folded, shown):
+        if key in left_out:
+            continue
+        if view is None:
+            yield {"order_id": key, "fault": "heard of, not shown"}
+        elif expected is None:
+            yield {"order_id": key, "fault": "shown, not heard of"}
+        elif wrong := differences(expected, view):
+            yield {"order_id": key, **wrong}
+
+
+@invariant("readmodel.names", "Each order shows the name that the read model has of its member.")
+def names(evidence: Evidence) -> Iterator[Row]:
+    return evidence.state["readmodel"].stream(NAMES)
