@@ -154,10 +154,9 @@ class Stack:
         for server in servers.servers(self.instance, self._servers):
             before, now = self._servers[server.name], server.pid()
             if now is None:
-                self.say(f"{server.name} (pid {before}) died")
                 self._started.update(servers.ensure_running(self.instance, [server.name]))
                 now = server.pid()
-                self.say(f"{server.name} runs again as pid {now}")
+                self.say(f"{server.name} (pid {before}) died; runs again as pid {now}")
             with_news |= now != before
             self._servers[server.name] = now
         if with_news:

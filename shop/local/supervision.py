@@ -36,7 +36,7 @@ minfds = 1024
 """
 PROGRAM = """
 [program:{name}]
-command = {command}
+command = python shop/local/tied.py {command}
 priority = {priority}
 autorestart = true
 ; Never give up: the pause between attempts grows by a second each time.
@@ -72,7 +72,7 @@ class Supervisor:
     """Runs programs until ``stop``.
 
     :param folder: takes the configuration and the logs (``log/<name>.log``).
-    :param say: is called with a line for each death and each start after it.
+    :param say: is called with a line for each process that died and runs again.
     """
 
     def __init__(self, folder: Path, programs: list[Program], say: Callable[[str], None]) -> None:
@@ -82,27 +82,24 @@ class Supervisor:
         self.pids: dict[str, int] = {}
         self._deaths: dict[str, str] = {}  # of those that are not back yet: what happened
         self._log: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         (self.folder / "log").mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "supervisord.conf"
         configuration.write_text(self._configuration())
+        reader, writer = os.pipe()
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, tied.__file__, str(os.getpid())),
-                *(sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            [sys.executable, tied.__file__, sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            stdin=reader,  # not to be read: when we are killed, its last lines must not fail for want of a reader
+            stdout=writer,
+            stderr=writer,
             cwd=CHECKOUT,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"},
             start_new_session=True,  # Ctrl-C is for us; we stop it in order
         )
-        threading.Thread(target=self._listen, args=[self._process], daemon=True).start()
+        os.close(writer)
+        threading.Thread(target=self._listen, args=[reader], daemon=True).start()
 
     def watch(self, seconds: float) -> bool:
         """Wait at most so long for news, act on it and say it. Whether any process has another pid now.
@@ -118,13 +115,17 @@ class Supervisor:
         """Stop everything, in order; what does not end within its patience is killed."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(timeout=sum({program.rank: program.patience for program in self.programs}.values()) + 5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._kill_groups()
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._log.put(line.rstrip())
+    def _listen(self, reader: int) -> None:
+        with open(reader, errors="replace") as lines:
+            for line in lines:
+                self._log.put(line.rstrip())
         self._log.put(None)
 
     def _news(self, seconds: float) -> Iterator[str | None]:
@@ -137,26 +138,24 @@ class Supervisor:
         if line is None:
             if not self.pids and not self._deaths:
                 raise ServerError(f"supervisord did not start.\n{tail(self.folder / 'log' / 'supervisord.log')}")
-            self.say("supervisord died; starting everything again")
             self._kill_groups()
             self.start()
         elif found := EXITED.search(line):
             name, pid = found["name"], self.pids.pop(found["name"], 0)
             self._kill_group(pid)
             self._deaths[name] = f"{name} (pid {pid}) died: {found['cause']}"
-            self.say(self._deaths[name])
         elif found := SPAWNED.search(line):
             name, pid = found["name"], int(found["pid"])
             self.pids[name] = pid
-            if self._deaths.pop(name, None):
-                self.say(f"{name} runs again as pid {pid}")
+            if death := self._deaths.pop(name, None):
+                self.say(f"{death}; runs again as pid {pid}")
         elif "spawnerr" in line or " CRIT " in line:
             self.say(line)
 
     def _kill_groups(self) -> None:
         for name, pid in self.pids.items():
             self._kill_group(pid)
-            self._deaths[name] = "killed"
+            self._deaths[name] = f"{name} (pid {pid}) died: its supervisor did"
         self.pids.clear()
 
     def _kill_group(self, pid: int) -> None:

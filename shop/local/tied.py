@@ -18,7 +18,7 @@ def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
 
 
 if __name__ == "__main__":
-    parent, *command = sys.argv[1:]
+    parent = os.getppid()
     die_with_parent()
-    if os.getppid() == int(parent):  # else it ended before we were tied to it
-        os.execv(command[0], command)
+    if os.getppid() == parent:  # else it ended before we were tied to it
+        os.execvp(sys.argv[1], sys.argv[1:])
