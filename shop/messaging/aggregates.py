@@ -94,7 +94,7 @@ def store(*aggregates: Aggregate) -> None:
     if not aggregates:
         return
     alias = _alias_of(aggregates)
-    _once_in_a_transaction(alias)
+    _once_in_a_transaction(alias, aggregates)
     new = [aggregate for aggregate in aggregates if aggregate._state.adding]
     changed = [aggregate for aggregate in aggregates if not aggregate._state.adding]
     attached = [row for aggregate in aggregates for row in aggregate._attached]
@@ -105,8 +105,6 @@ def store(*aggregates: Aggregate) -> None:
     for _, group in _by_table(attached, sort=False):
         rows.insert(alias, group)
     outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates))
-    for aggregate in aggregates:
-        aggregate._recorded, aggregate._attached = [], []
 
 
 def _entries(aggregates: Iterable[Aggregate]) -> list[outbox.Entry]:
@@ -124,18 +122,30 @@ def _alias_of(aggregates: tuple[Aggregate, ...]) -> str:
     return aliases.pop()
 
 
-def _once_in_a_transaction(alias: str) -> None:
+def _once_in_a_transaction(alias: str, aggregates: tuple[Aggregate, ...]) -> None:
     connection = connections[alias]
     if not connection.in_atomic_block:
         raise UnableToStore(f"store() needs a transaction: with transaction.atomic(using={alias!r})")
     # Entries of a rolled back transaction or savepoint leave this list with it.
-    if any(entry[1] is _stored for entry in connection.run_on_commit):
+    if any(isinstance(entry[1], _Stored) for entry in connection.run_on_commit):
         raise UnableToStore("store() comes once in a transaction, last: give it all aggregates at once")
-    connection.on_commit(_stored)
+    connection.on_commit(_Stored(alias, aggregates))
 
 
-def _stored() -> None:
-    """Marks a transaction that has stored."""
+class _Stored:
+    """Marks a transaction that has stored. Only its commit makes the aggregates' events a thing of the past:
+
+    after a rollback they are as they were, so that storing them again writes and publishes the same again.
+    """
+
+    def __init__(self, alias: str, aggregates: tuple[Aggregate, ...]) -> None:
+        self.alias = alias
+        self.aggregates = aggregates
+
+    def __call__(self) -> None:
+        for aggregate in self.aggregates:
+            aggregate._recorded, aggregate._attached = [], []
+            aggregate._state.adding, aggregate._state.db = False, self.alias
 
 
 def _by_table(

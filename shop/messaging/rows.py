@@ -33,8 +33,6 @@ def insert(alias: str, rows: Sequence[models.Model], *, ignore_conflicts: bool =
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, [_column(field, rows) for field in fields])
-    for row in rows:
-        row._state.adding, row._state.db = False, alias
 
 
 def update(alias: str, rows: Sequence[models.Model], names: Sequence[str]) -> None:
