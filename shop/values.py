@@ -15,3 +15,17 @@ _sku = re.compile(SKU_PATTERN)
 def is_sku(text: str) -> bool:
     """Whether ``text`` can name a product; the rule in words is :data:`SKU_RULE`."""
     return _sku.match(text) is not None
+
+
+# ISO 4217: currencies whose minor unit is not a hundredth.
+_WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_WITH_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+
+
+def format_money(amount: int, currency: str) -> str:
+    """An amount of minor units as people write it: ``1234, "CNY"`` is ``12.34 CNY``, ``1234, "JPY"`` ``1234 JPY``."""
+    places = 0 if currency in _WITHOUT_MINOR_UNIT else 3 if currency in _WITH_THOUSANDTHS else 2
+    if places == 0:
+        return f"{amount} {currency}"
+    whole, part = divmod(abs(amount), 10**places)
+    return f"{'-' if amount < 0 else ''}{whole}.{part:0{places}} {currency}"

@@ -1,0 +1,250 @@
+"""The inventory in the admin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget  # type: ignore[import-untyped]
+
+from inventory import policies, services
+from inventory.models import Claim, Cursor, DeadLetter, OutboxEvent, Reservation, StockItem, StockMovement, Subscription
+from shop.console.dialogs import Dialog, dialog
+from shop.console.pages import ReadOnlyPage
+from shop.console.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.messaging.admin import (
+    CursorPage,
+    DeadLetterPage,
+    OutboxEventPage,
+    SubscriptionPage,
+    events_of_key,
+    timeline,
+)
+from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
+
+LEDGER_ROWS = 50  # movements that an item's page shows
+
+COLOURS = {Claim.Status.LOCKED: "success", Claim.Status.FAILED: "danger", Claim.Status.RELEASED: ""}
+
+
+class ReceiveForm(Dialog):
+    """Goods that came in."""
+
+    quantity = forms.IntegerField(min_value=1, max_value=MAX_QUANTITY, widget=UnfoldAdminIntegerFieldWidget)
+    note = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class ReceiveNewForm(ReceiveForm):
+    """Goods that came in, of a SKU that may be new."""
+
+    sku = forms.RegexField(
+        SKU_PATTERN,
+        label="SKU",
+        widget=UnfoldAdminTextInputWidget,
+        error_messages={"invalid": f"It must be {SKU_RULE}."},
+    )
+    field_order = ("sku", "quantity", "note")
+
+
+class AdjustForm(Dialog):
+    """What a count found."""
+
+    quantity = forms.IntegerField(
+        min_value=-MAX_QUANTITY,
+        max_value=MAX_QUANTITY,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="More than the books have, or (negative) less.",
+    )
+    note = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Why: it stands in the ledger.")
+
+    def clean_quantity(self) -> int:
+        quantity: int = self.cleaned_data["quantity"]
+        if quantity == 0:
+            raise forms.ValidationError("An adjustment of 0 changes nothing.")
+        return quantity
+
+
+@admin.register(StockItem)
+class StockItemPage(ReadOnlyPage):
+    """How much there is of a SKU, and the ledger that says why."""
+
+    list_display = ("sku", "available", "reserved")
+    search_fields = ("sku",)
+    search_help_text = "SKU, exactly"
+    ordering = ("sku",)
+    fields = ("sku", ("available", "reserved"), "events")
+    actions_list = ("receive_new",)
+    actions_detail = ("receive", "adjust")
+
+    def panels(self, request: HttpRequest, row: StockItem) -> list[Panel]:
+        movements = StockMovement.objects.filter(sku=row.sku).order_by("-id")[:LEDGER_ROWS]
+        rows = [(moment(move.at), kind(move), *effect(move), cause(move), move.note) for move in movements]
+        return [
+            Panel(
+                title=f"Ledger (the newest {LEDGER_ROWS} movements)",
+                headers=("Time (UTC)", "Movement", "Available", "Reserved", "Order", "Note"),
+                rows=rows,
+                empty="Nothing has moved yet: receive some.",
+                more=(list_url("inventory_stockmovement", f"?sku={row.sku}"), "All movements of this SKU"),
+            )
+        ]
+
+    @admin.display(description="announcements")
+    def events(self, row: StockItem) -> str:
+        return events_of_key("inventory", row.sku)
+
+    @dialog(
+        "Receive",
+        text="Goods came in: they are available for sale at once.",
+        submit="Receive",
+        icon="add",
+        form=ReceiveForm,
+    )
+    def receive(self, request: HttpRequest, form: ReceiveForm, object_id: str) -> str:
+        return self._receive(request, sku=object_id, **received(form))
+
+    @dialog(
+        "Receive goods",
+        text="The SKU may be new here: goods may arrive before the catalogue's news of them.",
+        submit="Receive",
+        icon="add",
+        form=ReceiveNewForm,
+    )
+    def receive_new(self, request: HttpRequest, form: ReceiveNewForm) -> str:
+        return self._receive(request, sku=form.cleaned_data["sku"], **received(form))
+
+    @dialog(
+        "Adjust",
+        text="A count found more, or less, than the books have.",
+        submit="Adjust",
+        icon="tune",
+        form=AdjustForm,
+    )
+    def adjust(self, request: HttpRequest, form: AdjustForm, object_id: str) -> str:
+        counted = received(form)
+        item = services.adjust_stock(sku=object_id, at=timezone.now(), **counted)
+        self.log_change(request, item, f"Adjusted by {counted['quantity']}: {counted['note']}")
+        return f"{item.sku} is adjusted by {counted['quantity']}: {item.available} are available now."
+
+    def _receive(self, request: HttpRequest, *, sku: str, quantity: int, note: str) -> str:
+        item = services.receive_stock(sku=sku, quantity=quantity, note=note, at=timezone.now())
+        self.log_change(request, item, f"Received {quantity}.")
+        return f"{quantity} of {sku} received: {item.available} are available now."
+
+
+def received(form: Dialog) -> dict[str, Any]:
+    """The form's quantity and note."""
+    return {"quantity": form.cleaned_data["quantity"], "note": form.cleaned_data["note"]}
+
+
+def kind(move: StockMovement) -> str:
+    """A movement's kind, as a badge."""
+    colours = {policies.RECEIVED: "success", policies.RESERVED: "info", policies.ADJUSTED: "warning"}
+    return badge(move.kind, colours.get(move.kind, ""))
+
+
+def effect(move: StockMovement) -> tuple[str, str]:
+    """What a movement did to available and to reserved, signed."""
+    available, reserved = (by * move.quantity for by in policies.EFFECTS[move.kind])
+    return (f"{available:+}" if available else ""), (f"{reserved:+}" if reserved else "")
+
+
+def cause(move: StockMovement) -> str:
+    """The order that a movement was for, as a link to the claim."""
+    return page_link("inventory_claim", move.order_id) if move.order_id else NOTHING
+
+
+@admin.register(StockMovement)
+class StockMovementPage(ReadOnlyPage):
+    """The ledger, newest first."""
+
+    list_display = ("id", "at_time", "item", "movement", "to_available", "to_reserved", "order", "note")
+    search_fields = ("sku", "order_id")
+    search_help_text = "SKU or order id, exactly"
+    lookups = ("sku", "order_id")
+    ordering = ("-id",)
+    fields = ("item", ("movement", "at_time"), ("to_available", "to_reserved"), "order", "note")
+
+    @admin.display(description="at (UTC)")
+    def at_time(self, row: StockMovement) -> str:
+        return moment(row.at)
+
+    @admin.display(description="SKU")
+    def item(self, row: StockMovement) -> str:
+        return page_link("inventory_stockitem", row.sku)
+
+    @admin.display
+    def movement(self, row: StockMovement) -> str:
+        return kind(row)
+
+    @admin.display(description="available")
+    def to_available(self, row: StockMovement) -> str:
+        return effect(row)[0]
+
+    @admin.display(description="reserved")
+    def to_reserved(self, row: StockMovement) -> str:
+        return effect(row)[1]
+
+    @admin.display
+    def order(self, row: StockMovement) -> str:
+        return cause(row)
+
+
+@admin.register(Claim)
+class ClaimPage(ReadOnlyPage):
+    """What an order claims of the stock, and the answer it got."""
+
+    list_display = ("order_id", "state", "held", "short_lines", "answered")
+    search_fields = ("order_id",)
+    search_help_text = "Order id, exactly"
+    lookups = ("order_id",)
+    ordering = ("-order_id",)
+    fields = (("order_id", "state"), ("order", "answered"), "short_lines", "movements")
+
+    def complete(self, request: HttpRequest, rows: Sequence[Claim]) -> None:
+        held: dict[Any, list[Reservation]] = {}
+        for reservation in Reservation.objects.filter(claim__in=[row.pk for row in rows]):
+            held.setdefault(reservation.claim_id, []).append(reservation)
+        for row in rows:
+            row.held = held.get(row.pk, [])  # type: ignore[attr-defined]
+
+    def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
+        reservations = [(page_link("inventory_stockitem", held.sku), held.quantity) for held in row.held]
+        title = "Reservations" if row.status == Claim.Status.LOCKED else "Reservations (released)"
+        return [
+            Panel(title=title, headers=("SKU", "Quantity"), rows=reservations, empty="Nothing was reserved."),
+            timeline("inventory", row.key, title="Answers", moments=[("answered", row.answered_at)]),
+        ]
+
+    @admin.display(description="status")
+    def state(self, row: Claim) -> str:
+        return badge(row.get_status_display(), COLOURS[Claim.Status(row.status)])
+
+    @admin.display(description="reservations")
+    def held(self, row: Any) -> str:
+        return ", ".join(str(reservation) for reservation in row.held) or NOTHING
+
+    @admin.display
+    def short_lines(self, row: Claim) -> str:
+        said = (f"{line['sku']}: {line['requested']} wanted, {line['available']} available" for line in row.short)
+        return "; ".join(said) or NOTHING
+
+    @admin.display(description="answered at (UTC)")
+    def answered(self, row: Claim) -> str:
+        return moment(row.answered_at)
+
+    @admin.display
+    def order(self, row: Claim) -> str:
+        return page_link("orders_order", row.pk, "The order")
+
+    @admin.display
+    def movements(self, row: Claim) -> str:
+        return link(list_url("inventory_stockmovement", f"?order_id={row.pk}"), "What moved for it")
+
+
+admin.site.register(OutboxEvent, OutboxEventPage)
+admin.site.register(Subscription, SubscriptionPage)
+admin.site.register(Cursor, CursorPage)
+admin.site.register(DeadLetter, DeadLetterPage)

@@ -1,0 +1,82 @@
+"""The catalogue in the admin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from shop.catalogue import services
+from shop.catalogue.models import OutboxEvent, Product, Subscription
+from shop.console.pages import DomainPage, RefusableForm, each
+from shop.console.shown import badge
+from shop.messaging.admin import OutboxEventPage, SubscriptionPage, events_of_key
+from shop.values import format_money
+
+
+class ProductForm(RefusableForm):
+    """A product's fields."""
+
+    def clean_attributes(self) -> dict[str, Any]:
+        attributes: Any = self.cleaned_data["attributes"]
+        if not isinstance(attributes, dict):
+            raise forms.ValidationError('They must be a JSON object, such as {"colour": "black"}.')
+        return attributes
+
+
+@admin.register(Product)
+class ProductPage(DomainPage):
+    """What is sold. A product is never deleted: it is delisted."""
+
+    form = ProductForm
+    list_display = ("sku", "name", "category", "amount", "state")
+    search_fields = ("sku", "category")
+    search_help_text = "SKU or category, exactly"
+    ordering = ("sku",)
+    fields = ("sku", "name", ("category", "price"), "description", "attributes", "listed")
+    actions = ("list_products", "delist_products")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        return (*self.fields, "events") if obj else self.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return ("sku", "events") if obj else ("events",)
+
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        if change:
+            fields = {name: form.cleaned_data[name] for name in form.changed_data}
+            services.change_product(sku=obj.sku, **fields)
+        else:
+            services.add_product(**form.cleaned_data)
+
+    @admin.display(description="price")
+    def amount(self, row: Product) -> str:
+        return format_money(row.price, settings.CURRENCY)
+
+    @admin.display(description="state")
+    def state(self, row: Product) -> str:
+        return badge("listed", "success") if row.listed else badge("delisted")
+
+    @admin.display(description="announcements")
+    def events(self, row: Product) -> str:
+        return events_of_key("catalogue", row.sku)
+
+    @admin.action(permissions=["operate"], description="List: they can be bought")
+    def list_products(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        each(self, request, list(queryset), lambda row: listed(row, True), done="products listed", log="Listed.")
+
+    @admin.action(permissions=["operate"], description="Delist: they can no longer be bought")
+    def delist_products(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        each(self, request, list(queryset), lambda row: listed(row, False), done="products delisted", log="Delisted.")
+
+
+def listed(product: Product, value: bool) -> Product:
+    """List or delist a product. :raises NotFound:"""
+    return services.change_product(sku=product.sku, listed=value)
+
+
+admin.site.register(OutboxEvent, OutboxEventPage)
+admin.site.register(Subscription, SubscriptionPage)
