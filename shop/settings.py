@@ -153,6 +153,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
+UNFOLD = {  # the admin's looks
+    "SITE_TITLE": "shop",
+    "SITE_HEADER": "shop",
+    "SITE_SYMBOL": "storefront",
+    "SITE_URL": None,
+    "SHOW_BACK_BUTTON": True,
+    "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
+}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
