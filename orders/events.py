@@ -1,7 +1,7 @@
 """What the orders context says."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -32,6 +32,11 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
     """Why an order was cancelled. ``code`` is stable, for machines."""
 
     detail: ClassVar[str]
+
+    def shown(self) -> dict[str, Any]:
+        """As readers are shown it: ``code``, ``detail`` and its own fields."""
+        data = msgspec.to_builtins(self)
+        return {"code": data["code"], "detail": self.detail, **data}
 
 
 class OutOfStock(Reason, frozen=True, kw_only=True, tag="out_of_stock"):

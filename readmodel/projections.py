@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from django.db import connections
 
-from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderFact
+from orders.events import AnyReason, OrderCancelled, OrderConfirmed, OrderCreated, OrderFact
 from readmodel.models import OrderView
 from shop.members.events import MemberFacts
 from shop.messaging import rows
@@ -58,6 +59,11 @@ def project_members(batch: Batch) -> None:
     names = {fact.member_id: fact.name for fact in batch.of(MemberFacts)}
     with connections["readmodel"].cursor() as cursor:
         cursor.execute(SET_NAMES, {"ids": list(names), "names": list(names.values())})
+
+
+def shown_reason(view: OrderView) -> dict[str, Any] | None:
+    """Why the order was cancelled, in the words of the orders context."""
+    return None if view.reason is None else msgspec.convert(view.reason, AnyReason).shown()
 
 
 def _names_of(ids: Iterable[int]) -> dict[int, str]:

@@ -1,0 +1,121 @@
+"""The stock and its ledger over HTTP, for its staff."""
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from inventory import queries, services
+from inventory.models import StockItem, StockMovement
+from shop.api import Body, HasNeeded, Whole, valid_sku
+from shop.values import MAX_QUANTITY
+
+MOST = MAX_QUANTITY * 1000  # pieces in one movement
+
+
+class StockShape(serializers.ModelSerializer[StockItem]):
+    class Meta:
+        model = StockItem
+        fields = ("sku", "available", "reserved")
+
+
+class MovementShape(serializers.ModelSerializer[StockMovement]):
+    class Meta:
+        model = StockMovement
+        fields = ("kind", "quantity", "order_id", "at", "note")
+
+
+class Receipt(Body):
+    quantity = Whole(min_value=1, max_value=MOST)
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class Adjustment(Body):
+    quantity = Whole(min_value=-MOST, max_value=MOST, help_text="Signed; what the count found more or less.")
+    note = serializers.CharField(max_length=200, help_text="Why.")
+
+    def validate_quantity(self, quantity: int) -> int:
+        if quantity == 0:
+            raise serializers.ValidationError("An adjustment by 0 changes nothing.", code="zero")
+        return quantity
+
+
+class StockList(generics.ListAPIView[StockItem]):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"GET": "inventory.view_stockitem"}
+    serializer_class = StockShape
+    ordering = ("sku",)
+
+    def get_queryset(self) -> "QuerySet[StockItem]":
+        return queries.items()
+
+    @extend_schema(operation_id="inventory_stock_list")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The stock, by SKU."""
+        return self.list(request)
+
+
+class StockDetail(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"GET": "inventory.view_stockitem"}
+
+    @extend_schema(operation_id="inventory_stock_retrieve", responses=StockShape)
+    def get(self, request: Request, sku: str) -> Response:
+        """How much there is of one SKU, for sale and reserved for orders."""
+        return Response(StockShape(queries.item(valid_sku(sku))).data)
+
+
+class ReceiveStock(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"POST": "inventory.change_stockitem"}
+
+    @extend_schema(operation_id="inventory_stock_receive", request=Receipt, responses=StockShape)
+    def post(self, request: Request, sku: str) -> Response:
+        """Goods came in. Sent twice, it counts twice: look at the movements before repeating it."""
+        given = Receipt(data=request.data)
+        given.is_valid(raise_exception=True)
+        item = services.receive_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())
+        return Response(StockShape(item).data)
+
+
+class AdjustStock(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"POST": "inventory.change_stockitem"}
+
+    @extend_schema(operation_id="inventory_stock_adjust", request=Adjustment, responses=StockShape)
+    def post(self, request: Request, sku: str) -> Response:
+        """A count found more, or less. Sent twice, it counts twice: look at the movements before repeating it."""
+        given = Adjustment(data=request.data)
+        given.is_valid(raise_exception=True)
+        item = services.adjust_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())
+        return Response(StockShape(item).data)
+
+
+class MovementFilter(filters.FilterSet):
+    class Meta:
+        model = StockMovement
+        fields = ("kind",)
+
+
+class Movements(generics.ListAPIView[StockMovement]):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"GET": "inventory.view_stockmovement"}
+    serializer_class = MovementShape
+    filterset_class = MovementFilter
+    ordering = ("-id",)
+
+    def get_queryset(self) -> "QuerySet[StockMovement]":
+        if getattr(self, "swagger_fake_view", False):  # asked by the schema's generator, with no SKU
+            return StockMovement.objects.none()
+        return queries.movements(valid_sku(self.kwargs["sku"]))
+
+    @extend_schema(operation_id="inventory_stock_movements")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The ledger of one SKU, newest first: why there is what there is."""
+        return self.list(request)

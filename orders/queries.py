@@ -1,0 +1,77 @@
+"""What views need to read of the orders context."""
+
+import math
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import QuerySet
+
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
+from orders.models import Order, Status
+from shop.errors import NotFound
+from shop.messaging.outbox import lane_of, lanes_of
+
+QUEUE_CAP = 10_000  # events counted ahead of an order, at the most
+RATE_ROWS = 500  # newest events of a lane that its rate is measured on
+
+
+class Place(NamedTuple):
+    """Where an open order stands in its lane's queue."""
+
+    position: int
+    """Events of its lane ahead of it that inventory has yet to acknowledge; 0: its own is next, or done."""
+    eta_seconds: int | None
+    """Until it is decided, at the lane's recent rate; ``None`` while nothing was decided recently."""
+
+
+# An order's events are all in one lane, and its first is OrderCreated. Up to ``scanned`` inventory has acknowledged
+# every event of the lane, or did not want it.
+AHEAD = """
+SELECT count(*), count(*) FILTER (WHERE type = %(created)s) FROM (
+    SELECT type FROM orders_outboxevent
+    WHERE lane = %(lane)s
+      AND position > coalesce(
+          (SELECT scanned FROM orders_subscription WHERE consumer = 'inventory' AND lane = %(lane)s), 0)
+      AND position < (SELECT min(position) FROM orders_outboxevent WHERE key = %(key)s)
+    LIMIT %(cap)s
+) AS ahead
+"""
+
+# Decisions per second, over the time since the oldest of the lane's newest events.
+RATE = """
+SELECT count(*) FILTER (WHERE type = ANY(%(decided)s))
+       / greatest(extract(epoch FROM clock_timestamp() - min(recorded_at))::float, 0.001)
+FROM (
+    SELECT type, recorded_at FROM orders_outboxevent WHERE lane = %(lane)s ORDER BY position DESC LIMIT %(rows)s
+) AS newest
+"""
+
+
+def orders() -> "QuerySet[Order]":
+    """Orders with their lines, in two queries for any number."""
+    found: QuerySet[Order] = Order.objects.prefetch_related("lines")
+    return found
+
+
+def order(order_id: UUID) -> Order:
+    """An order with its lines. :raises NotFound:"""
+    found = orders().filter(pk=order_id).first()
+    if found is None:
+        raise NotFound(f"There is no order {order_id}.")
+    return found
+
+
+def place_in_queue(order: Order) -> Place | None:
+    """Where an open order stands; ``None`` once it is decided. No structure keeps it: it is counted, up to a cap."""
+    if order.status != Status.OPEN:
+        return None
+    lane = lane_of(order.key, lanes_of("orders"))
+    created = OrderCreated.wire_name
+    decided = [OrderConfirmed.wire_name, OrderCancelled.wire_name]
+    with connections["orders"].cursor() as cursor:
+        cursor.execute(AHEAD, {"created": created, "lane": lane, "key": order.key, "cap": QUEUE_CAP})
+        position, orders_ahead = cursor.fetchone()
+        cursor.execute(RATE, {"decided": decided, "lane": lane, "rows": RATE_ROWS})
+        (rate,) = cursor.fetchone()
+    return Place(position, math.ceil((orders_ahead + 1) / rate) if rate else None)

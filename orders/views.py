@@ -1,0 +1,183 @@
+"""Orders over HTTP. One order is answered here, by its owner; lists are the read model's."""
+
+import hashlib
+import re
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_cache_control
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orders import queries, services
+from orders.events import CancelledByMember, CancelledByStaff
+from orders.models import Order, Status
+from orders.policies import Wanted, merge
+from shop.api import Body, Whole, member_id_of
+from shop.errors import NotFound
+from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
+
+_printable = re.compile(r"[\x20-\x7e]{1,255}")
+
+# --- Shapes ---------------------------------------------------------------------------------------
+
+
+class WantedLine(Body):
+    sku = serializers.RegexField(SKU_PATTERN, error_messages={"invalid": f"A SKU has {SKU_RULE}."})
+    quantity = Whole(min_value=1, max_value=MAX_QUANTITY)
+
+
+class WantedOrder(Body):
+    lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=MAX_LINES)
+
+    def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
+        """Lines of one SKU are one line."""
+        merged = merge([Wanted(**line) for line in lines])
+        for sku, quantity in merged:
+            if quantity > MAX_QUANTITY:
+                rule = f"The lines of {sku} add up to {quantity}; an order takes {MAX_QUANTITY} at the most."
+                raise serializers.ValidationError(rule, code="max_value")
+        return merged
+
+
+class LineShape(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    quantity = serializers.IntegerField()
+    price = serializers.IntegerField(help_text="Of one piece, in the minor unit of the order's currency.")
+
+
+class ShortShape(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    requested = serializers.IntegerField()
+    available = serializers.IntegerField()
+
+
+class ReasonShape(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    lines = ShortShape(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+
+
+class QueueShape(serializers.Serializer[Any]):
+    position = serializers.IntegerField(help_text="Events ahead of it that the inventory has yet to handle.")
+    eta_seconds = serializers.IntegerField(allow_null=True, help_text="Null while there is no recent rate.")
+
+
+class MomentShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(Status.values)
+    at = serializers.DateTimeField()
+
+
+class OrderShape(serializers.Serializer[Any]):
+    """An order as clients see it: what :func:`shown` gives, for the schema."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(Status.values)
+    total = serializers.IntegerField(help_text="In the minor unit of the currency.")
+    currency = serializers.CharField()
+    lines = LineShape(many=True)
+    reason = ReasonShape(allow_null=True, help_text="Why it was cancelled.")
+    queue = QueueShape(allow_null=True, help_text="Of an open order.")
+    placed_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    history = MomentShape(many=True)
+
+
+def shown(order: Order) -> dict[str, Any]:
+    """An order in the shape that clients rely on. A plain dict: serializers would cost half of a request."""
+    place = queries.place_in_queue(order)
+    return {
+        "id": order.pk,
+        "status": order.status,
+        "total": order.total,
+        "currency": order.currency,
+        "lines": [
+            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": line.price}
+            for line in order.lines.all()
+        ],
+        "reason": order.reason and order.reason.shown(),
+        "queue": place and place._asdict(),
+        "placed_at": order.placed_at,
+        "decided_at": order.decided_at,
+        "history": [{"status": status, "at": at} for status, at in order.history],
+    }
+
+
+# --- Views ----------------------------------------------------------------------------------------
+
+KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="1 to 255 printable characters. The same key with the same lines gets the same order again.",
+)
+LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[202])
+
+
+class PlaceOrder(APIView):
+    """Mixed into the list of orders: the two share an address, but not a database."""
+
+    @extend_schema(
+        operation_id="orders_place",
+        request=WantedOrder,
+        parameters=[KEY_PARAMETER, LOCATION],
+        responses={202: OpenApiResponse(OrderShape, "Accepted: it is open until the inventory has answered.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Place an order, priced now. It is accepted at once and decided a little later."""
+        member_id = member_id_of(request.user)
+        wanted = WantedOrder(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        order, _ = services.place_order(
+            member_id=member_id, lines=wanted.validated_data["lines"], key=_key_of(request), at=timezone.now()
+        )
+        return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
+
+
+class OrderDetail(APIView):
+    @extend_schema(
+        operation_id="orders_retrieve", responses={200: OrderShape, 304: OpenApiResponse(None, "Unchanged.")}
+    )
+    def get(self, request: Request, order_id: UUID) -> HttpResponseBase | None:
+        """One order, as it is now. Its ETag saves the answer to those who have it already."""
+        order = queries.order(order_id)
+        _check_own_or(request, order, "orders.view_order")
+        data = shown(order)
+        etag = f'"{hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:32]}"'
+        response = Response(data, headers={"ETag": etag})
+        patch_cache_control(response, private=True, no_cache=True)
+        return get_conditional_response(request._request, etag=etag, response=response)
+
+
+class CancelOrder(APIView):
+    @extend_schema(operation_id="orders_cancel", request=None, responses=OrderShape)
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Cancel an order that has not shipped. What is reserved for it is released a little later."""
+        Body(data=request.data).is_valid(raise_exception=True)
+        order = queries.order(order_id)
+        own = _check_own_or(request, order, "orders.change_order")
+        reason = CancelledByMember() if own else CancelledByStaff()
+        order = services.cancel_order(order_id=order_id, reason=reason, at=timezone.now())
+        return Response(shown(order))
+
+
+def _check_own_or(request: Request, order: Order, permission: str) -> bool:
+    """Whether the order is the caller's own. :raises NotFound: unless it is, or the caller has the permission."""
+    own = order.member_id == request.user.pk
+    if not own and not request.user.has_perm(permission):
+        raise NotFound(f"There is no order {order.pk}.")
+    return own
+
+
+def _key_of(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _printable.fullmatch(key):
+        raise serializers.ValidationError({"Idempotency-Key": "1 to 255 printable ASCII characters."})
+    return key

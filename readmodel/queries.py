@@ -1,0 +1,20 @@
+"""What views need to read of the read model."""
+
+from datetime import datetime
+
+from django.db.models import Count, Min, Q, QuerySet
+
+from readmodel.models import Cursor, OrderView
+
+
+def orders(*, member_id: int | None) -> "QuerySet[OrderView]":
+    """The orders of a member, or of everyone."""
+    found = OrderView.objects.all()
+    return found if member_id is None else found.filter(member_id=member_id)
+
+
+def fresh_at() -> datetime | None:
+    """Everything that happened before then is shown; ``None`` while some lane was never read."""
+    known = Cursor.objects.aggregate(oldest=Min("fresh_at"), unread=Count("pk", filter=Q(fresh_at=None)))
+    oldest: datetime | None = known["oldest"]
+    return None if known["unread"] else oldest

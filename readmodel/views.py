@@ -1,0 +1,133 @@
+"""Lists over HTTP, of what was joined beforehand. Each answer says how fresh it is."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from readmodel import projections, queries
+from readmodel.models import OrderView
+
+STATUSES = ["open", "confirmed", "shipped", "cancelled"]
+
+
+class ListedLine(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    quantity = serializers.IntegerField()
+    price = serializers.IntegerField(help_text="Of one piece, in the minor unit of the order's currency.")
+
+
+class ListedReason(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ListedMoment(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(STATUSES)
+    at = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.DateTimeField)
+    def get_at(self, moment: dict[str, str]) -> str:
+        """As every other time of the API is written."""
+        return moment["at"].replace("+00:00", "Z")
+
+
+class ListedMember(serializers.Serializer[Any]):
+    id = serializers.IntegerField(source="member_id")
+    name = serializers.CharField(source="member_name", help_text="Empty until the read model has heard it.")
+
+
+class ListedOrder(serializers.ModelSerializer[OrderView]):
+    """An order in the shape that clients rely on, and whose it is."""
+
+    status = serializers.ChoiceField(STATUSES)
+    lines = ListedLine(many=True)
+    reason = serializers.SerializerMethodField(help_text="Why it was cancelled.")
+    queue = serializers.SerializerMethodField(help_text="Always null: ask for the order itself.")
+    history = ListedMoment(many=True)
+    member = ListedMember(source="*")
+
+    class Meta:
+        model = OrderView
+        fields = (
+            "id",
+            "status",
+            "total",
+            "currency",
+            "lines",
+            "reason",
+            "queue",
+            "placed_at",
+            "decided_at",
+            "history",
+            "member",
+        )
+
+    @extend_schema_field(ListedReason(allow_null=True))
+    def get_reason(self, order: OrderView) -> dict[str, Any] | None:
+        return projections.shown_reason(order)
+
+    @extend_schema_field({"type": "object", "nullable": True})
+    def get_queue(self, order: OrderView) -> None:
+        return None
+
+
+class OrderFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=[(status, status) for status in STATUSES])
+    include = filters.ChoiceFilter(
+        choices=[("cancelled", "cancelled")],
+        method="_included",
+        help_text="`cancelled`: cancelled orders are left out unless asked for, here or by `status`.",
+    )
+    placed_after = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="gt")
+    placed_before = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="lt")
+    member = filters.NumberFilter(field_name="member_id", help_text="For staff, who see everyone's orders.")
+
+    class Meta:
+        model = OrderView
+        fields = ("status", "include", "placed_after", "placed_before", "member")
+
+    def filter_queryset(self, queryset: "QuerySet[OrderView]") -> "QuerySet[OrderView]":
+        asked = self.form.cleaned_data
+        if not asked["status"] and not asked["include"]:
+            queryset = queryset.exclude(status="cancelled")
+        return super().filter_queryset(queryset)
+
+    def _included(self, queryset: "QuerySet[OrderView]", name: str, value: str) -> "QuerySet[OrderView]":
+        return queryset
+
+
+class ListOrders(generics.ListAPIView[OrderView]):
+    serializer_class = ListedOrder
+    filterset_class = OrderFilter
+    ordering = ("-placed_at", "-id")
+
+    def get_queryset(self) -> "QuerySet[OrderView]":
+        everyone = self.request.user.has_perm("orders.view_order")
+        return queries.orders(member_id=None if everyone else self.request.user.pk)
+
+    @extend_schema(
+        operation_id="orders_list",
+        parameters=[
+            OpenApiParameter(
+                "X-Fresh-At",
+                datetime,
+                OpenApiParameter.HEADER,
+                response=[200],
+                description="Whatever happened before then is in the answer; left out while that is not known.",
+            )
+        ],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Own orders, newest first; everyone's for staff. It lags behind the orders themselves by moments."""
+        fresh_at = queries.fresh_at()  # before the list is read: never later than what the list shows
+        answer = self.list(request)
+        if fresh_at:
+            answer["X-Fresh-At"] = fresh_at.isoformat().replace("+00:00", "Z")
+        return answer

@@ -1,0 +1,91 @@
+"""The catalogue over HTTP, for its staff."""
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from shop.api import Body, HasNeeded, Whole, valid_sku
+from shop.catalogue import queries, services
+from shop.catalogue.models import Product
+from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
+
+
+class ProductFields(Body):
+    """What can be changed of a product."""
+
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(allow_blank=True, default="")
+    category = serializers.CharField(max_length=100, allow_blank=True, default="")
+    attributes = serializers.DictField(default=dict, help_text="Whatever else describes it.")
+    price = Whole(min_value=0, max_value=MAX_PRICE, help_text="In the minor unit of the shop's currency.")
+    listed = serializers.BooleanField(default=True, help_text="Whether it can be bought.")
+
+
+class ProductShape(ProductFields):
+    """A product as the catalogue has it, and what a new one is given."""
+
+    sku = serializers.RegexField(SKU_PATTERN, error_messages={"invalid": f"A SKU has {SKU_RULE}."})
+
+
+class ProductFilter(filters.FilterSet):
+    category = filters.CharFilter()
+    listed = filters.BooleanFilter()
+
+    class Meta:
+        model = Product
+        fields = ("category", "listed")
+
+
+class Products(generics.ListAPIView[Product]):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"GET": "catalogue.view_product", "POST": "catalogue.add_product"}
+    serializer_class = ProductShape
+    filterset_class = ProductFilter
+    ordering = ("sku",)
+
+    def get_queryset(self) -> "QuerySet[Product]":
+        return queries.products()
+
+    @extend_schema(operation_id="catalogue_products_list")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The catalogue, by SKU."""
+        return self.list(request)
+
+    @extend_schema(
+        operation_id="catalogue_products_add",
+        request=ProductShape,
+        parameters=[OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[201])],
+        responses={201: ProductShape},
+    )
+    def post(self, request: Request) -> Response:
+        """Add a product."""
+        given = ProductShape(data=request.data)
+        given.is_valid(raise_exception=True)
+        product = services.add_product(**given.validated_data)
+        location = reverse("product", args=[product.sku])
+        return Response(ProductShape(product).data, status=201, headers={"Location": location})
+
+
+class ProductDetail(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"GET": "catalogue.view_product", "PATCH": "catalogue.change_product"}
+
+    @extend_schema(operation_id="catalogue_products_retrieve", responses=ProductShape)
+    def get(self, request: Request, sku: str) -> Response:
+        """One product."""
+        return Response(ProductShape(queries.product(valid_sku(sku))).data)
+
+    @extend_schema(operation_id="catalogue_products_change", request=ProductFields, responses=ProductShape)
+    def patch(self, request: Request, sku: str) -> Response:
+        """Change some of its fields; `listed` puts it on sale or takes it off."""
+        given = ProductFields(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        product = services.change_product(sku=valid_sku(sku), **given.validated_data)
+        return Response(ProductShape(product).data)

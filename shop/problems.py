@@ -1,0 +1,98 @@
+"""Errors as RFC 9457 problem documents: ``type``, ``title``, ``status``, ``detail`` and a stable ``code``.
+
+A refused request also has ``errors``, each with the ``path`` of the field (``lines.0.quantity``); a refusal of
+the domain has whatever it says besides. ``type`` is ``about:blank``: ``code`` is what tells problems apart.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def document(status: int, *, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """A problem document; ``extra`` are further members."""
+    about = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return about | {name: value for name, value in extra.items() if name not in about}
+
+
+def code_of(status: int) -> str:
+    """The code of a problem that has no better one: ``not_found``."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+# --- Django's own error pages, under /api/ --------------------------------------------------------
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return _page(request, 400, "The request is malformed.") or defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return _page(request, 403, "This is not allowed.") or defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    detail = f"There is nothing at {request.path}; /api/docs/ lists what there is."
+    return _page(request, 404, detail) or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Says nothing of the cause: that is in the log."""
+    return _page(request, 500, "This is a fault of the shop, and noted.") or defaults.server_error(request)
+
+
+def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse | None:
+    if not request.path.startswith("/api/"):
+        return None
+    found = document(status, code=code_of(status), detail=detail)
+    return HttpResponse(json.dumps(found), status=status, content_type=MEDIA_TYPE)
+
+
+# --- OpenAPI --------------------------------------------------------------------------------------
+
+SCHEMA = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "For people: what, with which values, and the way out."},
+        "code": {"type": "string", "description": "For machines; stable."},
+        "errors": {
+            "type": "array",
+            "description": "Of a request that is not valid: each fault and where it is.",
+            "items": {
+                "type": "object",
+                "required": ["path", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("path", "code", "detail")},
+            },
+        },
+    },
+    "additionalProperties": True,
+}
+
+
+def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: every operation may answer with a problem."""
+    result["components"].setdefault("schemas", {})["Problem"] = SCHEMA
+    answer = {
+        "description": "A problem",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("default", answer)
+    return result
