@@ -7,7 +7,17 @@ import sys
 from django.core.management import execute_from_command_line
 
 #: They work without servers, or look after them themselves.
-WITHOUT_SERVERS = {"check", "demo", "diffsettings", "help", "makemessages", "makemigrations", "spectacular", "up", "version"}
+WITHOUT_SERVERS = {
+    "check",
+    "demo",
+    "diffsettings",
+    "help",
+    "makemessages",
+    "makemigrations",
+    "spectacular",
+    "up",
+    "version",
+}
 
 
 def main() -> None:

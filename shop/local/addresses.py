@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 #: Not ``tempfile.gettempdir()``: TMPDIR may differ between the processes of one stack, and a socket's path
 #: may be no longer than 107 characters.
-SOCKETS = Path("/tmp")
+SOCKETS = Path("/tmp")  # noqa: S108
 
 #: As root, servers run under another user, who may not be able to enter the checkout.
 ROOTS_DATA = Path("/var/lib")

@@ -110,7 +110,9 @@ class Postgres:
             *(("--no-sync",) if self.instance.startswith("test") else ()),
         )
         if result.returncode != 0:
-            raise ServerError(f"PostgreSQL of instance {self.instance!r} could not be created.\n{result.stdout.strip()}")
+            raise ServerError(
+                f"PostgreSQL of instance {self.instance!r} could not be created.\n{result.stdout.strip()}"
+            )
         unfinished.rename(self.data)
 
     def _configure(self) -> None:

@@ -94,8 +94,10 @@ def _readable(distribution: str, package: str) -> Path:
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
         for folder in installed.parent.glob(f"{package}*"):  # the libraries lie in a folder beside it
             if not folder.name.endswith(".dist-info"):
-                shutil.copytree(folder, unfinished / folder.name, ignore=shutil.ignore_patterns("include", "__pycache__"))
-        subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)
+                shutil.copytree(
+                    folder, unfinished / folder.name, ignore=shutil.ignore_patterns("include", "__pycache__")
+                )
+        subprocess.run(["/bin/chmod", "-R", "a+rX", unfinished], check=True)
         try:
             unfinished.rename(copy)
         except OSError:  # another process was quicker

@@ -19,7 +19,7 @@ from shop.local import ports, servers
 from shop.local.addresses import instance_folder
 from shop.local.interrupts import Interrupts
 from shop.local.programs import ServerError
-from shop.local.seed import seed
+from shop.local.seed import Logins, seed
 from shop.local.stackfile import StackFile, read
 from shop.local.supervision import Program, Supervisor
 from shop.local.traces import tail
@@ -50,7 +50,7 @@ def running_stack(
             connections.close_all()
             reserved = undo.enter_context(ports.reserve(host, port or 8000, or_next=port is None))
             stack.start_programs(undo, programs(host, reserved.getsockname()[1], web_workers, concurrency))
-            stack.base_url = f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{reserved.getsockname()[1]}"
+            stack.base_url = f"http://{_reachable(host)}:{reserved.getsockname()[1]}"
             stack.await_ready()
             undo.callback(stack.file.remove)
             stack.publish()
@@ -95,7 +95,7 @@ class Stack:
     """A running stack. ``watch`` it for as long as it is to run."""
 
     base_url: str
-    logins: dict[str, Any]
+    logins: Logins
     supervisor: Supervisor
 
     def __init__(self, say: Say, interrupts: Interrupts) -> None:
@@ -178,7 +178,7 @@ class Stack:
     def _missing(self) -> list[str]:
         host = socket.gethostname()
         nodes = {f"{context}@{host}": f"worker-{context}" for context in settings.CONTEXTS}
-        answers = {node for answer in app.control.ping(list(nodes), timeout=1) for node in answer}
+        answers = {node for answer in app.control.ping(list(nodes), timeout=1) or () for node in answer}
         missing = [name for node, name in nodes.items() if node not in answers]
         if "beat" not in self.supervisor.pids:
             missing.append("beat")
@@ -193,6 +193,12 @@ class Stack:
                 return bool(response.status == 200)
         except OSError:  # an error status too
             return False
+
+
+def _reachable(host: str) -> str:
+    """Where a server that listens on this address is reached from this machine."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{address}]" if ":" in address else address
 
 
 def _url(database: dict[str, Any]) -> str:

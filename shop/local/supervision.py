@@ -116,7 +116,9 @@ class Supervisor:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(timeout=sum({program.rank: program.patience for program in self.programs}.values()) + 5)
+                self._process.wait(
+                    timeout=sum({program.rank: program.patience for program in self.programs}.values()) + 5
+                )
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -21,4 +21,4 @@ if __name__ == "__main__":
     parent = os.getppid()
     die_with_parent()
     if os.getppid() == parent:  # else it ended before we were tied to it
-        os.execvp(sys.argv[1], sys.argv[1:])
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606

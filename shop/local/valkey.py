@@ -10,7 +10,6 @@ import re
 import socket
 import time
 
-import psutil
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry

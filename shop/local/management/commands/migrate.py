@@ -1,8 +1,8 @@
 """Django's ``migrate``, for all databases at once."""
 
-from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
@@ -13,11 +13,11 @@ from shop.local.creation import create_missing
 class Command(migrate.Command):
     help = "Creates the databases that are missing and brings every one up to date; with --database, that one only."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str | None, Any]:
         return {"databases": [options["database"]] if options["database"] else list(connections)}
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,9 +1,8 @@
 """``manage.py up``: the whole shop, until Ctrl-C or SIGTERM."""
 
-from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from shop.local.interrupts import Interrupts
@@ -18,7 +17,7 @@ class Command(BaseCommand):
     )
     requires_system_checks = ()
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, help="default: 8000, or the next free one")
         parser.add_argument("--web-workers", type=int, default=2, help="web processes (default: %(default)s)")

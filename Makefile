@@ -1,0 +1,70 @@
+# Each target first brings .venv up to date with what it needs; that takes a minute once, and no time after.
+# Needs Python 3.11 or later with venv, and a network the first time. Settings: shop/settings.py.
+
+BUYERS ?= 2000
+STOCK ?= 100
+ARGS ?=
+
+PYTHON := .venv/bin/python
+
+.PHONY: help demo up test check bench clean always
+
+help:
+	@echo 'make demo [BUYERS=2000] [STOCK=100]  a flash sale from nothing to its audit; stops what it started'
+	@echo 'make up [ARGS="--port 8000"]         the shop, until Ctrl-C'
+	@echo 'make test [ARGS="-k outbox"]         the tests'
+	@echo 'make check                           format, lint, types, import rules, migrations'
+	@echo 'make bench [ARGS=...]                the measurements'
+	@echo 'make clean                           stop everything, delete all data and .venv'
+
+demo: .venv/for-requirements
+	@SHOP_INSTANCE=demo exec $(PYTHON) manage.py demo --buyers $(BUYERS) --stock $(STOCK) $(ARGS)
+
+up: .venv/for-requirements
+	@exec $(PYTHON) manage.py up $(ARGS)
+
+test: .venv/for-requirements
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+check: .venv/for-requirements-dev
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PYTHON) manage.py check
+
+bench: .venv/for-requirements
+	@exec $(PYTHON) -m bench $(ARGS)
+
+clean:
+	@for folder in var/*/; do \
+	  if [ -x $(PYTHON) ] && [ -f "$$folder/servers.lock" ]; then \
+	    $(PYTHON) -m shop.local clean --instance "$$(basename "$$folder")"; \
+	  fi; \
+	done
+	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A stamp holds the sum of the requirements and the place: a moved .venv does not work, so it is made anew.
+.venv/for-%: always
+	@want="$$(cat requirements*.txt | cksum) $$(pwd -P)"; \
+	if [ "$$(cat $@ 2>/dev/null)" = "$$want" ] && $(PYTHON) -c '' 2>/dev/null; then exit 0; fi; \
+	place="$$(cat .venv/place 2>/dev/null)"; \
+	if ! $(PYTHON) -c 'import pip' 2>/dev/null || [ "$$place" != "$$(pwd -P)" ]; then \
+	  rm -rf .venv; found=; \
+	  for python in python3.13 python3.12 python3.11 python3; do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      found=$$python; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo 'No Python 3.11 or later with the venv module was found as python3.13, python3.12, python3.11 or' \
+	      'python3. On Debian and Ubuntu: apt install python3-venv. Elsewhere: https://www.python.org/downloads/' >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "making .venv with $$($$found --version)"; \
+	  $$found -m venv .venv && pwd -P > .venv/place || exit 1; \
+	fi; \
+	echo 'installing $*.txt into .venv (a minute the first time)'; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $*.txt || exit 1; \
+	echo "$$want" > $@
