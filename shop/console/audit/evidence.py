@@ -19,14 +19,14 @@ FROM generate_series(0, %(lanes)s - 1) AS lanes (lane)
 """
 UNDER_WAY = """
 SELECT count(*) AS events FROM {label}_outboxevent AS e
-JOIN unnest(%(lanes)s::int[], %(positions)s::bigint[]) AS cursor (in_lane, at)
-ON e.lane = in_lane AND e.position > at
+JOIN unnest(%(lanes)s::int[], %(positions)s::bigint[]) AS cursor (in_lane, up_to)
+ON e.lane = in_lane AND e.position > up_to
 WHERE e.type = ANY(%(types)s)
 """
 
 UP_TO = """
-JOIN unnest(%(lanes)s::int[], %(positions)s::bigint[]) AS cursor (in_lane, at)
-ON e.lane = in_lane AND e.position <= at
+JOIN unnest(%(lanes)s::int[], %(positions)s::bigint[]) AS cursor (in_lane, up_to)
+ON e.lane = in_lane AND e.position <= up_to
 """
 """Restricts a log ``e`` to what is at or below some cursors: see :meth:`Evidence.cursors`."""
 

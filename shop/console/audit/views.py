@@ -9,31 +9,29 @@ from shop.console.audit.snapshots import Row
 
 # Everything as text, written alike on both sides.
 FOLDED = f"""
-SELECT key, placed ->> 'member_id' AS member_id, coalesce(substring(last FROM '-(.*)'), '') AS status,
-       placed ->> 'total' AS total, placed ->> 'currency' AS currency, reason::text AS reason,
+SELECT key, placed ->> 'member_id' AS member_id, status, placed ->> 'total' AS total, placed ->> 'currency' AS currency,
+       reason::text AS reason, (placed ->> 'placed_at')::timestamptz AS placed_at, decided_at, history,
        (SELECT jsonb_agg(line - 'category' ORDER BY n)::text
-        FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines,
-       (placed ->> 'placed_at')::timestamptz AS placed_at, decided_at, history
+        FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines
 FROM (
-    SELECT key COLLATE "C" AS key,
-           (array_agg(data) FILTER (WHERE type = 'orders.order-created'))[1] AS placed,
-           (array_agg(CASE type WHEN 'orders.order-created' THEN 'order-open' ELSE split_part(type, '.', 2) END
-                      ORDER BY position DESC))[1] AS last,
-           (array_agg(data -> 'reason') FILTER (WHERE type = 'orders.order-cancelled'))[1] AS reason,
-           min((data ->> 'at')::timestamptz) FILTER (WHERE type <> 'orders.order-created') AS decided_at,
-           string_agg(concat(CASE type WHEN 'orders.order-created' THEN 'open' ELSE split_part(type, '-', 2) END, ' ',
-                             coalesce(data ->> 'placed_at', data ->> 'at')::timestamptz),
-                      ', ' ORDER BY position) AS history
-    FROM orders_outboxevent AS e {UP_TO}
-    WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled') GROUP BY 1
+    SELECT key, (array_agg(data) FILTER (WHERE status = 'open'))[1] AS placed,
+           (array_agg(status ORDER BY position DESC))[1] AS status,
+           (array_agg(data -> 'reason') FILTER (WHERE status = 'cancelled'))[1] AS reason,
+           min(at) FILTER (WHERE status <> 'open') AS decided_at,
+           string_agg(concat(status, ' ', at), ', ' ORDER BY position) AS history
+    FROM (
+        SELECT key COLLATE "C" AS key, position, data, coalesce(data ->> 'at', data ->> 'placed_at')::timestamptz AS at,
+               CASE type WHEN 'orders.order-created' THEN 'open' ELSE split_part(type, '-', 2) END AS status
+        FROM orders_outboxevent AS e {UP_TO}
+        WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled')
+    ) AS fact GROUP BY key
 ) AS folded ORDER BY key
 """  # noqa: S608
 
 SHOWN = """
-SELECT id::text AS key, member_id::text, status, total::text, currency, reason::text, lines::text, placed_at,
-       decided_at,
-       (SELECT string_agg(concat(entry ->> 'status', ' ', (entry ->> 'at')::timestamptz), ', ' ORDER BY n)
-        FROM jsonb_array_elements(history) WITH ORDINALITY AS numbered (entry, n)) AS history
+SELECT id::text AS key, member_id::text, status, total::text, currency, reason::text, placed_at, decided_at,
+       lines::text, (SELECT string_agg(concat(entry ->> 'status', ' ', (entry ->> 'at')::timestamptz), ', ' ORDER BY n)
+                     FROM jsonb_array_elements(history) WITH ORDINALITY AS numbered (entry, n)) AS history
 FROM readmodel_orderview ORDER BY id
 """
 

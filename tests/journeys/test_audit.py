@@ -1,0 +1,118 @@
+"""What the audit says of a shop that is well, at rest or moving, and how it says what is not."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from shop.console.audit import Report, audit, wait_until_at_rest
+from shop.console.audit.running import SHOWN
+from tests.harness import Shop
+
+
+def run(alias: str, sql: str) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql)
+
+
+def states(report: Report) -> dict[str, str]:
+    return {result.invariant.name: result.state for result in report.results}
+
+
+def test_the_audit_passes_after_each_step_of_a_running_flow(shop: Shop) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=3)
+    shop.sell("case", stock=1)
+    shop.drain()
+    placed = [shop.place(("phone", 2), ("case", 1), member_id=member, key=f"key {number}") for number in range(4)]
+    shop.cancel(placed[3])
+    steps = waited = 0
+    while shop.deliveries.waiting or shop.scan():
+        report = audit()
+        assert report.broken == []
+        steps += 1
+        waited += states(report)["orders.decided"] == "waiting"
+        if shop.deliveries.waiting:
+            shop.deliveries.next().deliver()
+    assert steps > waited > 5
+    assert set(states(audit()).values()) == {"ok"}
+
+
+def test_the_audit_passes_in_an_empty_shop(shop: Shop) -> None:
+    assert set(states(audit()).values()) == {"ok"}
+
+
+def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=1)
+    shop.drain()
+    order = shop.place(("phone", 1), member_id=member)
+    assert states(audit())["orders.decided"] == "waiting"
+    run("inventory", "UPDATE inventory_cursor SET position = 1000 WHERE source = 'orders'")
+    run("readmodel", "UPDATE readmodel_cursor SET position = 1000 WHERE source = 'orders'")
+    report = audit()
+    assert {"orders.decided", "claims.orders", "readmodel.orders"} <= set(report.broken)
+    rows = {result.invariant.name: result.rows for result in report.results}
+    assert [row["order_id"] for row in rows["orders.decided"]] == [order.pk]
+
+
+def test_keys_with_a_dead_letter_are_left_out_and_listed(shop: Shop) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=5)
+    shop.drain()
+    run("orders", "UPDATE orders_productcopy SET sku = 'ghost', listed = true")
+    poisonous = shop.place(("ghost", 1), member_id=member)
+    run("orders", "UPDATE orders_productcopy SET sku = 'phone'")
+    run("inventory", "ALTER TABLE inventory_claim ADD CONSTRAINT no_failures CHECK (status <> 'failed')")
+    try:
+        fine = shop.place(("phone", 1), member_id=member)
+        shop.drain()
+    finally:
+        run("inventory", "ALTER TABLE inventory_claim DROP CONSTRAINT no_failures")
+    assert shop.order(fine).status == "confirmed"
+    report = audit()
+    assert report.broken == []
+    assert [(letter["consumer"], letter["key"]) for letter in report.letters] == [("inventory", str(poisonous.pk))]
+    assert states(report)["orders.decided"] == "ok"
+
+
+def test_all_offending_rows_are_counted_and_the_first_are_shown(shop: Shop) -> None:
+    for number in range(SHOWN + 5):
+        shop.sell(f"sku-{number}")
+    shop.drain()
+    run("inventory", "UPDATE inventory_stockitem SET available = 1")
+    ledger = next(result for result in audit().results if result.invariant.name == "stock.ledger")
+    assert (len(ledger.rows), ledger.count) == (SHOWN, SHOWN + 5)
+    assert ledger.rows[0]["available"] == 1
+    assert ledger.rows[0]["moved_available"] is None
+
+
+def test_waiting_for_rest_ends_when_it_is_quiet_and_tells_what_is_under_way_at_the_limit(shop: Shop) -> None:
+    shop.member()
+    assert wait_until_at_rest(limit=0) == {"members → orders": 1, "members → readmodel": 1}
+    shop.drain()
+    assert wait_until_at_rest(limit=0) == {}
+
+
+def test_the_command_exits_with_one_and_the_offending_rows(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    run("inventory", "UPDATE inventory_stockitem SET available = 4")
+    out = StringIO()
+    with pytest.raises(SystemExit) as exit:
+        call_command("audit", stdout=out)
+    assert exit.value.code == 1
+    assert "sku=phone, available=4, reserved=0, moved_available=3" in out.getvalue()
+    assert "2 of 23 invariants broken" in out.getvalue()
+
+
+def test_the_command_speaks_json(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    out = StringIO()
+    call_command("audit", "--json", stdout=out)
+    report = json.loads(out.getvalue())
+    assert report["ok"] is True
+    assert {entry["state"] for entry in report["invariants"]} == {"ok"}
