@@ -1,5 +1,6 @@
 """Celery beat, but it adds nothing to a queue that nobody empties."""
 
+from pathlib import Path
 from typing import Any
 
 from celery.beat import PersistentScheduler, ScheduleEntry
@@ -13,6 +14,11 @@ class Scheduler(PersistentScheduler):
     Otherwise a scan every half second would leave 172,800 messages in the queue of a worker that is
     away for a day, all of them to be taken and thrown away when it is back.
     """
+
+    def setup_schedule(self) -> None:
+        """Have the folder of the schedule's file: with servers of one's own, nobody else has made it."""
+        Path(self.schedule_filename).parent.mkdir(parents=True, exist_ok=True)
+        super().setup_schedule()
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         queue = (entry.options or {}).get("queue")
