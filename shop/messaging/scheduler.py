@@ -17,7 +17,8 @@ class Scheduler(PersistentScheduler):
 
     def setup_schedule(self) -> None:
         """Have the folder of the schedule's file: with servers of one's own, nobody else has made it."""
-        Path(self.schedule_filename).parent.mkdir(parents=True, exist_ok=True)
+        file: str = self.schedule_filename  # type: ignore[attr-defined]  # not in the stubs
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
         super().setup_schedule()
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
