@@ -10,8 +10,9 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
+from django.db import connections
 from kombu import Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
@@ -46,13 +47,20 @@ def configure(sender: Celery, **kwargs: object) -> None:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
         worker_hijack_root_logger=False,
-        # Django's fixup closes every connection after each task without it.
+        # Without it Django's fixup closes every connection after each task; see close_broken_connections.
         CELERY_DB_REUSE_MAX=1_000_000,
         beat_scheduler="shop.messaging.scheduler:Scheduler",
         beat_schedule_filename=str(settings.BASE_DIR / "var" / settings.INSTANCE / "beat-schedule"),
         beat_max_loop_interval=1,
         beat_schedule=schedule(),
     )
+
+
+@signals.task_postrun.connect
+def close_broken_connections(**kwargs: object) -> None:
+    """After a task, as Django does after a request: a connection that met an error and is dead is closed."""
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
 
 
 def schedule() -> dict[str, dict[str, object]]:
