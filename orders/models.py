@@ -1,6 +1,7 @@
 """The orders context's tables."""
 
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 from django.db import models
@@ -83,6 +84,7 @@ class Order(Aggregate):
                 order_id=order.pk, member_id=member_id, lines=lines, total=total, currency=currency, placed_at=at
             )
         )
+        order.content = lines
         return order
 
     # Mutators
@@ -106,6 +108,14 @@ class Order(Aggregate):
         self.record(OrderCancelled(order_id=self.pk, reason=reason, at=at))
 
     # Queries
+
+    @cached_property
+    def content(self) -> tuple[Line, ...]:
+        """Its lines, as they were when it was placed."""
+        return tuple(
+            Line(sku=line.sku, name=line.name, category=line.category, price=line.price, quantity=line.quantity)
+            for line in self.lines.all()
+        )
 
     @property
     def can_be_cancelled(self) -> bool:

@@ -26,24 +26,24 @@ class Place(NamedTuple):
 
 
 # An order's events are all in one lane, and its first is OrderCreated. Up to ``scanned`` inventory has acknowledged
-# every event of the lane, or did not want it.
-AHEAD = """
-SELECT count(*), count(*) FILTER (WHERE type = %(created)s) FROM (
-    SELECT type FROM orders_outboxevent
-    WHERE lane = %(lane)s
-      AND position > coalesce(
-          (SELECT scanned FROM orders_subscription WHERE consumer = 'inventory' AND lane = %(lane)s), 0)
-      AND position < (SELECT min(position) FROM orders_outboxevent WHERE key = %(key)s)
-    LIMIT %(cap)s
-) AS ahead
-"""
-
-# Decisions per second, over the time since the oldest of the lane's newest events.
-RATE = """
-SELECT count(*) FILTER (WHERE type = ANY(%(decided)s))
-       / greatest(extract(epoch FROM clock_timestamp() - min(recorded_at))::float, 0.001)
+# every event of the lane, or did not want it. The rate is that of decisions, since the oldest of the newest events.
+PLACE = """
+SELECT ahead.events, ahead.orders, newest.decided / greatest(newest.seconds, 0.001) AS rate
 FROM (
-    SELECT type, recorded_at FROM orders_outboxevent WHERE lane = %(lane)s ORDER BY position DESC LIMIT %(rows)s
+    SELECT count(*) AS events, count(*) FILTER (WHERE type = %(created)s) AS orders FROM (
+        SELECT type FROM orders_outboxevent
+        WHERE lane = %(lane)s
+          AND position > coalesce(
+              (SELECT scanned FROM orders_subscription WHERE consumer = 'inventory' AND lane = %(lane)s), 0)
+          AND position < (SELECT min(position) FROM orders_outboxevent WHERE key = %(key)s)
+        LIMIT %(cap)s
+    ) AS counted
+) AS ahead, (
+    SELECT count(*) FILTER (WHERE type = ANY(%(decided)s)) AS decided,
+           extract(epoch FROM clock_timestamp() - min(recorded_at))::float AS seconds
+    FROM (
+        SELECT type, recorded_at FROM orders_outboxevent WHERE lane = %(lane)s ORDER BY position DESC LIMIT %(rows)s
+    ) AS timed
 ) AS newest
 """
 
@@ -66,12 +66,15 @@ def place_in_queue(order: Order) -> Place | None:
     """Where an open order stands; ``None`` once it is decided. No structure keeps it: it is counted, up to a cap."""
     if order.status != Status.OPEN:
         return None
-    lane = lane_of(order.key, lanes_of("orders"))
-    created = OrderCreated.wire_name
-    decided = [OrderConfirmed.wire_name, OrderCancelled.wire_name]
+    asked = {
+        "lane": lane_of(order.key, lanes_of("orders")),
+        "key": order.key,
+        "created": OrderCreated.wire_name,
+        "decided": [OrderConfirmed.wire_name, OrderCancelled.wire_name],
+        "cap": QUEUE_CAP,
+        "rows": RATE_ROWS,
+    }
     with connections["orders"].cursor() as cursor:
-        cursor.execute(AHEAD, {"created": created, "lane": lane, "key": order.key, "cap": QUEUE_CAP})
-        position, orders_ahead = cursor.fetchone()
-        cursor.execute(RATE, {"decided": decided, "lane": lane, "rows": RATE_ROWS})
-        (rate,) = cursor.fetchone()
+        cursor.execute(PLACE, asked)
+        position, orders_ahead, rate = cursor.fetchone()
     return Place(position, math.ceil((orders_ahead + 1) / rate) if rate else None)

@@ -101,7 +101,7 @@ def shown(order: Order) -> dict[str, Any]:
         "currency": order.currency,
         "lines": [
             {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": line.price}
-            for line in order.lines.all()
+            for line in order.content
         ],
         "reason": order.reason and order.reason.shown(),
         "queue": place and place._asdict(),

@@ -14,7 +14,7 @@ _sku = re.compile(SKU_PATTERN)
 
 def is_sku(text: str) -> bool:
     """Whether ``text`` can name a product; the rule in words is :data:`SKU_RULE`."""
-    return _sku.match(text) is not None
+    return _sku.fullmatch(text) is not None
 
 
 # ISO 4217: currencies whose minor unit is not a hundredth.

@@ -22,9 +22,9 @@ def client_of(user: User | Member | None = None) -> APIClient:
     return client
 
 
-def staff(*roles: str, username: str = "sam") -> APIClient:
+def staff(*roles: str) -> APIClient:
     """A client of a user who is no member, in those roles."""
-    user = User.objects.create_user(username, is_staff=True)
+    user = User.objects.create_user("-".join(roles), is_staff=True)
     user.groups.set([ensure_roles()[role] for role in roles])
     return client_of(user)
 

@@ -93,18 +93,20 @@ def test_two_members_may_use_the_same_key(ada: APIClient, shop: Shop) -> None:
     assert place(ada, **{"Idempotency-Key": "k"}).json()["id"] != place(bob, **{"Idempotency-Key": "k"}).json()["id"]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "schlüssel"])
-def test_a_key_that_is_too_long_or_not_printable_is_refused(ada: APIClient, key: str) -> None:
-    response = place(ada, **{"Idempotency-Key": key})
-    assert is_problem(response, 400, "invalid")
-    assert paths(response) == ["Idempotency-Key"]
+def test_a_key_that_is_empty_too_long_or_not_printable_is_refused(ada: APIClient) -> None:
+    for key in ("", "x" * 256, "tab\there", "schlüssel"):
+        response = place(ada, **{"Idempotency-Key": key})
+        assert is_problem(response, 400, "invalid"), key
+        assert paths(response) == ["Idempotency-Key"], key
+    assert place(ada, **{"Idempotency-Key": "x" * 255}).status_code == 202
 
 
-@pytest.mark.parametrize("quantity", [0, -1, 1.0, 1.5, True, "", "two", "2.0", None, [], {}, MAX_QUANTITY + 1, 10**30])
-def test_a_quantity_is_a_whole_number_in_its_bounds(ada: APIClient, quantity: object) -> None:
-    response = place(ada, line(), line("case", quantity))
-    assert is_problem(response, 400, "invalid")
-    assert paths(response) == ["lines.1.quantity"]
+def test_a_quantity_is_a_whole_number_in_its_bounds(ada: APIClient) -> None:
+    for wrong in (0, -1, 1.0, 1.5, True, "", "two", "2.0", None, [], {}, MAX_QUANTITY + 1, 10**30):
+        response = place(ada, line(), line("case", wrong))
+        assert is_problem(response, 400, "invalid"), wrong
+        assert paths(response) == ["lines.1.quantity"], wrong
+    assert place(ada, line("phone", MAX_QUANTITY)).status_code == 202
 
 
 def test_lines_of_one_product_may_not_add_up_to_more_than_one_line_may_have(ada: APIClient) -> None:
@@ -114,27 +116,27 @@ def test_lines_of_one_product_may_not_add_up_to_more_than_one_line_may_have(ada:
     assert "phone add up to 1000001" in response.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    ("body", "path"),
-    [
-        ({}, "lines"),
-        ({"lines": []}, "lines"),
-        ({"lines": "phone"}, "lines"),
-        ({"lines": [line()] * (MAX_LINES + 1)}, "lines"),
-        ({"lines": ["phone"]}, "lines.0"),
-        ({"lines": [{"sku": "phone"}]}, "lines.0.quantity"),
-        ({"lines": [{"quantity": 1}]}, "lines.0.sku"),
-        ({"lines": [line("no such thing")]}, "lines.0.sku"),
-        ({"lines": [{"sku": ["phone"], "quantity": 1}]}, "lines.0.sku"),
-        ({"lines": [line() | {"price": 1}]}, "lines.0.price"),
-        ({"lines": [line()], "cupon": "half"}, "cupon"),
-        ([line()], ""),
-    ],
+FAULTS = (
+    ({}, "lines"),
+    ({"lines": []}, "lines"),
+    ({"lines": "phone"}, "lines"),
+    ({"lines": [line()] * (MAX_LINES + 1)}, "lines"),
+    ({"lines": ["phone"]}, "lines.0"),
+    ({"lines": [{"sku": "phone"}]}, "lines.0.quantity"),
+    ({"lines": [{"quantity": 1}]}, "lines.0.sku"),
+    ({"lines": [line("no such thing")]}, "lines.0.sku"),
+    ({"lines": [{"sku": ["phone"], "quantity": 1}]}, "lines.0.sku"),
+    ({"lines": [line() | {"price": 1}]}, "lines.0.price"),
+    ({"lines": [line()], "cupon": "half"}, "cupon"),
+    ([line()], ""),
 )
-def test_every_fault_of_the_body_is_named_by_its_path(ada: APIClient, body: object, path: str) -> None:
-    response = ada.post(ORDERS, body)
-    assert is_problem(response, 400, "invalid")
-    assert paths(response) == [path]
+
+
+def test_every_fault_of_the_body_is_named_by_its_path(ada: APIClient) -> None:
+    for body, path in FAULTS:
+        response = ada.post(ORDERS, body)
+        assert is_problem(response, 400, "invalid"), body
+        assert paths(response) == [path], body
     assert Order.objects.count() == 0
 
 
@@ -166,7 +168,7 @@ def test_accepting_an_order_takes_one_query_to_know_the_member_and_few_to_store_
     lines = [line("phone"), line("case")]
     with (
         django_assert_num_queries(1, connection=connections["default"]),
-        django_assert_num_queries(10, connection=connections["orders"]),
+        django_assert_num_queries(8, connection=connections["orders"]),
         django_assert_num_queries(0, connection=connections["catalogue"]),
         django_assert_num_queries(0, connection=connections["inventory"]),
         django_assert_num_queries(0, connection=connections["readmodel"]),
@@ -245,9 +247,9 @@ def test_staff_for_orders_read_everyones(ada: APIClient) -> None:
     assert staff("orders").get(place(ada)["Location"]).status_code == 200
 
 
-@pytest.mark.parametrize("order_id", [str(uuid4()), "12", "%00"])
-def test_an_order_that_does_not_exist_is_not_found(ada: APIClient, order_id: str) -> None:
-    assert is_problem(ada.get(f"{ORDERS}{order_id}/"), 404, "not_found")
+def test_an_order_that_does_not_exist_is_not_found(ada: APIClient) -> None:
+    for order_id in (str(uuid4()), "12", "%00"):
+        assert is_problem(ada.get(f"{ORDERS}{order_id}/"), 404, "not_found"), order_id
 
 
 # --- Cancelling -----------------------------------------------------------------------------------
