@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError, InterfaceError, OperationalError
 from django.db.models import QuerySet
@@ -78,23 +79,13 @@ class HasNeeded(permissions.IsAuthenticated):
 # --- What a request may say -----------------------------------------------------------------------
 
 
-class PayloadTooLarge(APIException):
-    """The body is larger than this server reads."""
-
-    status_code = 413
-    default_code = "payload_too_large"
-
-
 class JSONParser(parsers.JSONParser):
-    """JSON that can be stored: of bounded size and depth, without NUL characters and lone surrogates."""
+    """JSON that can be stored: not nested without bounds, no NUL characters, no lone surrogates."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+        body = stream.read()
         try:
             data = json.loads(body.decode(), parse_constant=_refuse_constant)
             texts = "".join(_texts(data)) if b"\\u" in body else ""
@@ -190,11 +181,14 @@ class Pages(pagination.CursorPagination):
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. What it does not know is left to Django, which logs it and answers 500."""
     if isinstance(error, DomainError):
-        return _response(problems.document(error.status, code=error.code, detail=error.detail, **error.extra))
+        return _response(problems.document(error.status, code=error.code, detail=error.detail, more=error.extra))
     if isinstance(error, OperationalError | InterfaceError):
         log.warning("A database does not answer: %s", error)
         detail = "A part of the shop does not answer at the moment. Try again; with the same Idempotency-Key, if any."
         return _response(problems.document(503, code="unavailable", detail=detail), {"Retry-After": RETRY_AFTER})
+    if isinstance(error, RequestDataTooBig):
+        detail = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+        return _response(problems.document(413, code="payload_too_large", detail=detail))
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, DjangoPermissionDenied):
@@ -202,7 +196,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, ValidationError):
         errors = list(_errors(error.detail))
         detail = "; ".join(": ".join(filter(None, (each["path"], each["detail"]))) for each in errors[:3])
-        return _response(problems.document(400, code="invalid", detail=detail, errors=errors))
+        return _response(problems.document(400, code="invalid", detail=detail, more={"errors": errors}))
     if isinstance(error, APIException):
         document = problems.document(error.status_code, code=str(error.get_codes()), detail=str(error.detail))
         return _response(document, _headers(error))

@@ -5,6 +5,7 @@ the domain has whatever it says besides. ``type`` is ``about:blank``: ``code`` i
 """
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,16 +15,10 @@ from django.views import defaults
 MEDIA_TYPE = "application/problem+json"
 
 
-def document(status: int, *, code: str, detail: str, **extra: Any) -> dict[str, Any]:
-    """A problem document; ``extra`` are further members."""
-    about = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    return about | {name: value for name, value in extra.items() if name not in about}
+def document(status: int, *, code: str, detail: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A problem document; ``more`` are further members."""
+    title = HTTPStatus(status).phrase
+    return {**(more or {}), "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
 
 
 def code_of(status: int) -> str:

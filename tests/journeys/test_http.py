@@ -1,0 +1,140 @@
+"""A buyer's way through the shop over real HTTP: a server, sockets, and threads that meet."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from rest_framework.authtoken.models import Token
+
+from orders.models import IdempotencyKey, Order
+from shop.members.models import Member
+from shop.wsgi import application
+from tests.harness import Shop
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """A client of the server, with a token or a stranger's."""
+
+    port: int
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def as_(self, member: Member) -> "Web":
+        return Web(self.port, {"Authorization": f"Token {Token.objects.get(user=member.user).key}"})
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[HTTPResponse, Any]:
+        """The answer, and its JSON."""
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, sent | {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        return response, json.loads(text) if text else None
+
+    def place(self, sku: str, quantity: int, **headers: str) -> tuple[HTTPResponse, Any]:
+        return self.ask("POST", "/api/orders/", {"lines": [{"sku": sku, "quantity": quantity}]}, **headers)
+
+
+@pytest.fixture
+def web(shop: Shop) -> Iterator[Web]:
+    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
+    server.set_app(application)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield Web(server.server_address[1])
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def ada(web: Web, shop: Shop) -> Web:
+    """A member, in a shop that sells a phone, of which there are three."""
+    member = shop.member()
+    shop.sell("phone", price=500, stock=3)
+    shop.drain()
+    return web.as_(member)
+
+
+def test_an_order_is_placed_accepted_and_confirmed(ada: Web, shop: Shop) -> None:
+    accepted, order = ada.place("phone", 2)
+    address = accepted.headers["Location"]
+    assert (accepted.status, order["status"], order["total"]) == (202, "open", 1000)
+    answer, open_order = ada.ask("GET", address)
+    assert (answer.status, open_order["queue"]["position"]) == (200, 0)
+    shop.drain()
+    answer, confirmed = ada.ask("GET", address, If_None_Match=answer.headers["ETag"])
+    assert (answer.status, confirmed["status"], confirmed["queue"]) == (200, "confirmed", None)
+    assert ada.ask("GET", address, If_None_Match=answer.headers["ETag"])[0].status == 304
+    _, page = ada.ask("GET", "/api/orders/")
+    assert [listed["status"] for listed in page["results"]] == ["confirmed"]
+    assert shop.stock("phone") == (1, 2)
+
+
+def test_an_order_that_cannot_be_filled_is_cancelled_and_left_out_of_the_list(ada: Web, shop: Shop) -> None:
+    accepted, _ = ada.place("phone", 4)
+    shop.drain()
+    _, order = ada.ask("GET", accepted.headers["Location"])
+    assert (order["status"], order["reason"]["code"]) == ("cancelled", "out_of_stock")
+    assert ada.ask("GET", "/api/orders/")[1]["results"] == []
+    assert len(ada.ask("GET", "/api/orders/?include=cancelled")[1]["results"]) == 1
+
+
+def test_a_member_cancels_before_the_stock_is_reserved_and_nothing_stays_reserved(ada: Web, shop: Shop) -> None:
+    accepted, _ = ada.place("phone", 2)
+    address = accepted.headers["Location"]
+    cancelled, order = ada.ask("POST", f"{address}cancel/")
+    assert (cancelled.status, order["status"]) == (200, "cancelled")
+    shop.drain()
+    assert shop.stock("phone") == (3, 0)
+    again, problem = ada.ask("POST", f"{address}cancel/")
+    assert (again.status, again.headers["Content-Type"]) == (409, "application/problem+json")
+    assert problem["code"] == "unable_to_cancel"
+
+
+def test_an_answer_that_was_lost_is_had_again_with_the_same_key(ada: Web, shop: Shop) -> None:
+    _, first = ada.place("phone", 1, Idempotency_Key="once")
+    shop.drain()
+    again, order = ada.place("phone", 1, Idempotency_Key="once")
+    assert (again.status, order["id"], order["status"]) == (202, first["id"], "confirmed")
+    other, problem = ada.place("phone", 2, Idempotency_Key="once")
+    assert (other.status, problem["code"]) == (422, "idempotency_key_reused")
+    shop.drain()
+    assert shop.stock("phone") == (2, 1)
+
+
+def test_one_key_sent_by_many_at_once_is_one_order(ada: Web, shop: Shop) -> None:
+    together = Barrier(6)
+
+    def send(_: int) -> tuple[int, str]:
+        together.wait()
+        answer, order = ada.place("phone", 1, Idempotency_Key="once")
+        return answer.status, order["id"]
+
+    with ThreadPoolExecutor(together.parties) as buyers:
+        answers = set(buyers.map(send, range(together.parties)))
+    assert answers == {(202, str(Order.objects.get().pk))}
+    assert IdempotencyKey.objects.count() == 1
+    shop.drain()
+    assert shop.stock("phone") == (2, 1)
+
+
+def test_a_stranger_is_asked_for_a_token(web: Web) -> None:
+    answer, problem = web.place("phone", 1)
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Token")
+    assert problem["code"] == "not_authenticated"
