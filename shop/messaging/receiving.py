@@ -16,6 +16,7 @@ leaves a batch that is sent again and found to be a duplicate.
 import random
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connections, transaction
@@ -120,11 +121,20 @@ def _begin(consumer: Consumer, message: Message) -> Begun | None:
         if cursor is None or cursor.stopped:
             return None
         begun = Begun(cursor.position, cursor.attempts, cursor.alone)
+        _asynchronous_commit(app.database)
         if message.after <= cursor.position < message.through:
             cursor.attempts += 1
-            _asynchronous_commit(app.database)
             cursor.save(update_fields=["attempts"])
+        elif cursor.position >= message.through and message.time:
+            _note_freshness(cursor, datetime.fromisoformat(message.time))
     return begun
+
+
+def _note_freshness(cursor: Any, time: datetime) -> None:
+    """Nothing to apply: so the consumer is as fresh as the batch, unless it is fresher."""
+    if cursor.fresh_at is None or cursor.fresh_at < time:
+        cursor.fresh_at = time
+        cursor.save(update_fields=["fresh_at"])
 
 
 def _survived(consumer: Consumer, message: Message) -> None:

@@ -31,34 +31,47 @@ WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consu
 ON CONFLICT DO NOTHING
 """
 
+# A lane's rows after ``scanned`` are compared and ordered by the pair (lane, position), and by the position alone
+# for pruning, and never sorted: only the lane's index serves that, and no statistics can mislead the planner.
+# Asked more plainly, it expects to meet the lane's rows soon among all others, and looking at an idle lane
+# scans the backlog of the busy ones; or it expects few, and sorts the whole backlog for each page.
+
 DUE = """
+SET LOCAL enable_sort = off;
 SELECT id FROM {subscription} s
 WHERE consumer = ANY(%s) AND (
     due_at <= clock_timestamp()
-    OR batch IS NULL AND EXISTS (SELECT FROM {outbox} e WHERE e.lane = s.lane AND e.position > s.scanned)
+    OR batch IS NULL AND (
+        SELECT position FROM {outbox} e
+        WHERE (e.lane, e.position) > (s.lane, s.scanned) AND (e.lane, e.position) <= (s.lane, 9223372036854775807)
+        AND e.position > s.scanned
+        ORDER BY e.lane, e.position LIMIT 1
+    ) IS NOT NULL
 )
 ORDER BY due_at
 """
 
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
 PAGE = """
+SET LOCAL enable_sort = off;
 SELECT position, to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), total,
        type, key, data, headers
 FROM (
-    SELECT *, sum(size) OVER (ORDER BY position) AS total FROM (
-        SELECT position, recorded_at, type,
+    SELECT *, sum(size) OVER (ORDER BY lane, position) AS total FROM (
+        SELECT lane, position, recorded_at, type,
                CASE WHEN wanted THEN key END AS key,
                CASE WHEN wanted THEN data::text END AS data,
                CASE WHEN wanted THEN headers::text END AS headers,
                CASE WHEN wanted THEN octet_length(data::text) ELSE 0 END AS size
         FROM (
             SELECT *, type = ANY(%(types)s) AS wanted FROM {outbox}
-            WHERE lane = %(lane)s AND position > %(scanned)s AND position <= %(through)s
-            ORDER BY position LIMIT %(rows)s
+            WHERE (lane, position) > (%(lane)s, %(scanned)s) AND (lane, position) <= (%(lane)s, %(through)s)
+            AND position > %(scanned)s AND position <= %(through)s
+            ORDER BY lane, position LIMIT %(rows)s
         ) AS page
     ) AS sized
 ) AS bounded
-WHERE total - size < %(bytes)s ORDER BY position
+WHERE total - size < %(bytes)s ORDER BY lane, position
 """
 
 END = 2**63 - 1
@@ -78,6 +91,7 @@ def relay(label: str) -> int:
     with connections[app.database].cursor() as cursor:
         cursor.execute(SUBSCRIBE.format(**tables), [list(consumers), lanes_of(label)])
         cursor.execute(DUE.format(**tables), [list(consumers)])
+        cursor.nextset()
         due = [pk for (pk,) in cursor.fetchall()]
     return sum(_relay_one(app, consumers, pk) for pk in due)
 
@@ -163,7 +177,7 @@ def _new_page(app: ContextConfig, consumer: Consumer, subscription: Any, now: da
     Pages without a wanted event only move ``scanned``, never past the last row read of this lane.
     """
     for _ in range(UNWANTED_PAGES):
-        page = _page(app, consumer, subscription, through=END)
+        page = _page(app, consumer, subscription)
         if page.events or page.last == subscription.scanned:
             break
         subscription.scanned = page.last
@@ -183,7 +197,11 @@ def _page_again(app: ContextConfig, consumer: Consumer, subscription: Any, now: 
     return _page(app, consumer, subscription, through=subscription.through)._replace(time=None)
 
 
-def _page(app: ContextConfig, consumer: Consumer, subscription: Any, *, through: int) -> Page:
+def _page(app: ContextConfig, consumer: Consumer, subscription: Any, *, through: int | None = None) -> Page:
+    """The rows after ``scanned``: up to the bounds of a batch, or all of them up to ``through``, where that is set.
+
+    What was sent once is never cut again: the bounds, or the types that count, may be others by then.
+    """
     with connections[app.database].cursor() as cursor:
         cursor.execute(
             PAGE.format(**_tables(app)),
@@ -191,11 +209,12 @@ def _page(app: ContextConfig, consumer: Consumer, subscription: Any, *, through:
                 "types": list(consumer.types),
                 "lane": subscription.lane,
                 "scanned": subscription.scanned,
-                "through": through,
-                "rows": settings.RELAY_EVENTS,
-                "bytes": settings.RELAY_BYTES,
+                "through": END if through is None else through,
+                "rows": settings.RELAY_EVENTS if through is None else None,
+                "bytes": settings.RELAY_BYTES if through is None else END,
             },
         )
+        cursor.nextset()
         rows = cursor.fetchall()
     events = [
         cloud_event(

@@ -72,11 +72,13 @@ class Probe:
         """Have ``rule`` called for each event of the key before it is noted."""
         _rules[key] = rule or (lambda event: None)
 
-    def batch(self, *, empty: bool = False) -> Delivery:
+    def batch(self, *, empty: bool = False, lane: int | None = None) -> Delivery:
         """Relay, and take out the first batch for this consumer."""
         relay(SOURCE)
         for delivery in self.deliveries.waiting:
-            if delivery.task == CONSUMER.task and bool(delivery.kwargs["events"]) != empty:
+            if delivery.task != CONSUMER.task or bool(delivery.kwargs["events"]) == empty:
+                continue
+            if lane in (None, delivery.kwargs["lane"]):
                 self.deliveries.waiting.remove(delivery)
                 return delivery
         raise AssertionError(f"no batch among {self.deliveries.waiting}")

@@ -1,0 +1,320 @@
+"""What the relay reads, sends, and sends again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from inventory.models import OutboxEvent, Subscription
+from readmodel.models import Cursor
+from shop.messaging import broker, consumers
+from shop.messaging import relay as relaying
+from shop.messaging.partitions import SIZE
+from shop.messaging.relay import relay
+from tests.harness import Shop
+from tests.messaging import probe as probes
+from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
+
+A, B, C = in_lane(0, 3)
+
+
+def subscription() -> Any:
+    return Subscription.objects.get(consumer=NAME, lane=0)
+
+
+def due_now() -> None:
+    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+
+
+def append_unwanted(count: int, lane: int = 0) -> None:
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_outboxevent (lane, type, key, data, headers) "
+            "SELECT %s, 'inventory.unwanted', 'x', '{}', '{}' FROM generate_series(1, %s)",
+            [lane, count],
+        )
+
+
+# Bounds
+
+
+def test_a_batch_is_bounded_in_events(probe: Probe, settings: Any) -> None:
+    settings.RELAY_EVENTS = 2
+    probe.publish(A, B, C)
+    assert len(probe.batch().kwargs["events"]) == 2
+
+
+def test_a_batch_is_bounded_in_bytes_but_holds_one_event_at_least(probe: Probe, settings: Any) -> None:
+    probe.publish(A, B, C)
+    size = len('{"sku": "key-0", "available": 1, "reserved": 0}')
+    for limit, expected in ((1, 1), (size + 2, 2), (10 * size, 3)):
+        settings.RELAY_BYTES = limit
+        batch = probe.batch()
+        assert len(batch.kwargs["events"]) == expected
+        assert batch.kwargs["through"] == int(batch.kwargs["events"][-1]["id"])
+        Subscription.objects.update(batch=None)
+
+
+@pytest.mark.parametrize("bound", ["RELAY_EVENTS", "RELAY_BYTES"])
+def test_a_resend_holds_all_that_it_claims_to_hold_whatever_the_bounds_are_now(
+    probe: Probe, settings: Any, bound: str
+) -> None:
+    """A deployment with lower bounds, while a batch is in flight, must not cut what ``through`` covers."""
+    probe.publish(A, B, C)
+    sent = probe.batch()
+    setattr(settings, bound, 1)
+    due_now()
+    again = probe.batch()
+    assert again.kwargs["through"] == sent.kwargs["through"]
+    assert again.kwargs["events"] == sent.kwargs["events"]
+
+
+def test_everything_arrives_in_order_in_the_smallest_batches(probe: Probe, shop: Shop, settings: Any) -> None:
+    settings.RELAY_BYTES = 1
+    probe.publish(*[A, B, C] * 5)
+    shop.drain()
+    assert probe.noted() == list(range(1, 16))
+
+
+# What is not wanted
+
+
+def test_a_lane_full_of_unwanted_events_ends(probe: Probe, shop: Shop, settings: Any) -> None:
+    settings.RELAY_EVENTS = 3
+    append_unwanted(20)
+    probe.publish(A)
+    append_unwanted(20)
+    shop.drain()
+    assert probe.noted() == [1]
+    assert subscription().scanned == OutboxEvent.objects.filter(lane=0).latest("position").position
+
+
+def test_an_unwanted_backlog_is_moved_over_without_sending_anything(probe: Probe, settings: Any) -> None:
+    settings.RELAY_EVENTS = 3
+    probe.batch(empty=True)
+    Subscription.objects.update(batch=None, due_at=timezone.now() + timedelta(minutes=1))
+    append_unwanted(20)
+    relay(SOURCE)
+    assert subscription().scanned == OutboxEvent.objects.latest("position").position
+    assert subscription().batch is None
+    assert subscription().acknowledged == 0
+
+
+def test_scanned_never_moves_past_the_last_row_of_its_own_lane(probe: Probe) -> None:
+    """Past it, a row of this lane could still be uncommitted, at a smaller position than the head's."""
+    append_unwanted(1, lane=0)
+    mine = OutboxEvent.objects.get().position
+    append_unwanted(5, lane=1)
+    relay(SOURCE)
+    assert subscription().scanned == mine
+
+
+def test_a_pass_moves_over_a_bounded_number_of_unwanted_pages(
+    probe: Probe, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "UNWANTED_PAGES", 2)
+    settings.RELAY_EVENTS = 2
+    append_unwanted(10)
+    first = OutboxEvent.objects.earliest("position").position
+    relay(SOURCE)
+    assert subscription().scanned == first + 3
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_an_idle_subscription_does_not_scan_the_backlog(probe: Probe, shop: Shop, analyzed: bool) -> None:
+    """Counted in the tuples that PostgreSQL read from the outbox's tables and indexes."""
+    append_unwanted(3000)
+    probe.publish(A)
+    append_unwanted(3000, lane=1)
+    shop.drain()
+    if analyzed:
+        with connections[SOURCE].cursor() as cursor:
+            cursor.execute("ANALYZE inventory_outboxevent")
+    due_now()
+    shop.drain()  # empty batches and their acknowledgements
+    before = tuples_read()
+    for _ in range(5):
+        due_now()
+        shop.drain()
+    assert tuples_read() - before < 1000  # the planner's looks among them
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_a_page_of_a_long_backlog_reads_no_more_than_a_page(probe: Probe, settings: Any, analyzed: bool) -> None:
+    settings.RELAY_EVENTS = 100
+    probe.publish(*[A] * 2000)
+    if analyzed:
+        with connections[SOURCE].cursor() as cursor:
+            cursor.execute("ANALYZE inventory_outboxevent")
+    probe.batch().deliver()
+    before = tuples_read()
+    probe.acknowledgement().deliver()
+    assert 100 <= tuples_read() - before < 150
+
+
+def tuples_read() -> int:
+    """By all sessions up to now, from the outbox's tables and indexes."""
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(pg_stat_get_tuples_returned(oid)) FROM pg_class "
+            "WHERE relname LIKE 'inventory_outboxevent_p%' AND relkind IN ('r', 'i')"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_only_the_lane_s_next_rows_are_read_however_many_partitions_there_are(probe: Probe) -> None:
+    append_unwanted(500)
+    with connections[SOURCE].cursor() as cursor:
+        start = "SELECT setval('inventory_outboxevent_position', %s)"
+        cursor.execute("SELECT last_value FROM inventory_outboxevent_position")
+        original = cursor.fetchone()[0]
+        for number in (1, 2, 3):
+            cursor.execute(start, [number * SIZE + 1])
+            append_unwanted(500)
+        try:
+            cursor.execute("ANALYZE inventory_outboxevent")
+            setting, page = relaying.PAGE.format(outbox="inventory_outboxevent").split(";")
+            bounds = {"types": ["x"], "lane": 0, "through": relaying.END, "rows": 10, "bytes": 1000}
+            explain = f"{setting}; EXPLAIN (ANALYZE, FORMAT JSON) {page}"
+            cursor.execute(explain, {**bounds, "scanned": 2 * SIZE})
+            cursor.nextset()
+            scans = list(_scans(cursor.fetchone()[0][0]["Plan"]))
+        finally:
+            cursor.execute(start, [original])
+    rows = {scan["Relation Name"]: scan["Actual Rows"] for scan in scans if scan["Actual Rows"]}
+    assert rows.pop("inventory_outboxevent_p2") == 10
+    assert rows == {"inventory_outboxevent_p3": 1}, "of a newer one only the first row is looked at"
+    assert not [scan for scan in scans if scan["Relation Name"].endswith(("_p0", "_p1"))], "older ones are pruned"
+
+
+def _scans(plan: dict[str, Any]) -> Any:
+    if "Relation Name" in plan:
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from _scans(part)
+
+
+# Idle
+
+
+def test_an_idle_subscription_sends_an_empty_batch_with_the_time_it_was_read(probe: Probe, shop: Shop) -> None:
+    probe.publish(A)
+    shop.drain()
+    before = timezone.now()
+    due_now()
+    batch = probe.batch(empty=True, lane=0)
+    assert batch.kwargs["after"] == batch.kwargs["through"] == subscription().acknowledged
+    assert datetime.fromisoformat(batch.kwargs["time"]) >= before
+
+
+def test_the_answer_to_an_empty_batch_says_how_fresh_the_consumer_is(probe: Probe, shop: Shop) -> None:
+    probe.publish(A)
+    shop.drain()
+    before = timezone.now()
+    due_now()
+    shop.drain()
+    assert Cursor.objects.get(source=SOURCE, lane=0).fresh_at >= before
+
+
+def test_an_old_empty_batch_does_not_make_a_consumer_look_less_fresh(probe: Probe, shop: Shop) -> None:
+    due_now()
+    old = probe.batch(empty=True)
+    old.deliver()
+    shop.drain()
+    due_now()
+    shop.drain()
+    fresh_at = Cursor.objects.get(source=SOURCE, lane=old.kwargs["lane"]).fresh_at
+    old.deliver()
+    assert Cursor.objects.get(source=SOURCE, lane=old.kwargs["lane"]).fresh_at == fresh_at
+
+
+def test_a_consumer_that_is_behind_is_no_fresher_than_what_it_was_sent(probe: Probe, settings: Any) -> None:
+    settings.RELAY_EVENTS = 1
+    probe.publish(A)
+    probe.publish(B)
+    probe.batch().deliver()
+    first = OutboxEvent.objects.earliest("position")
+    assert Cursor.objects.get(source=SOURCE, lane=0).fresh_at == first.recorded_at
+
+
+def test_an_empty_batch_comes_only_after_the_idle_time(probe: Probe, shop: Shop, settings: Any) -> None:
+    shop.drain()
+    assert relay(SOURCE) == 0
+    idle = subscription().due_at - timezone.now()
+    assert settings.RELAY_IDLE - timedelta(seconds=5) < idle <= settings.RELAY_IDLE
+
+
+# Resends
+
+
+def test_a_batch_is_not_sent_again_before_its_time_out(probe: Probe) -> None:
+    probe.publish(A)
+    probe.batch()
+    assert relay(SOURCE) == 0
+
+
+def test_a_batch_is_sent_again_under_its_id_with_growing_pauses(probe: Probe, settings: Any) -> None:
+    probe.publish(A)
+    sent = probe.batch()
+    pauses = []
+    for _ in range(6):
+        before = timezone.now()
+        due_now()
+        again = probe.batch()
+        assert {**again.kwargs, "time": None} == {**sent.kwargs, "time": None}
+        pauses.append(round((subscription().due_at - before).total_seconds()))
+    assert pauses == [10, 20, 40, 60, 60, 60]
+    assert subscription().tries == 7
+
+
+def test_after_an_acknowledgement_pauses_begin_anew(probe: Probe, shop: Shop, settings: Any) -> None:
+    probe.publish(A)
+    probe.batch()
+    due_now()
+    probe.batch().deliver()
+    probe.acknowledgement().deliver()
+    probe.publish(B)
+    probe.batch()
+    assert subscription().tries == 1
+    assert subscription().due_at <= timezone.now() + settings.RELAY_RESEND_AFTER
+
+
+def test_what_is_appended_meanwhile_does_not_slip_into_a_resend(probe: Probe) -> None:
+    probe.publish(A)
+    sent = probe.batch()
+    probe.publish(B)
+    due_now()
+    again = probe.batch()
+    assert again.kwargs["events"] == sent.kwargs["events"]
+
+
+def test_a_batch_that_could_not_be_sent_is_sent_when_its_time_out_comes(probe: Probe, shop: Shop) -> None:
+    probe.publish(A)
+    shop.deliveries.away = True
+    with pytest.raises(broker.OperationalError):
+        relay(SOURCE)
+    shop.deliveries.away = False
+    due_now()
+    shop.drain()
+    assert probe.noted() == [1]
+
+
+def test_a_resend_by_a_relay_that_knows_more_types_brings_those_whole(
+    probe: Probe, shop: Shop, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes of the types that it adds are not held against the bound: ``through`` covers them already."""
+    settings.RELAY_BYTES = 1
+    narrow = replace(probes.CONSUMER, types=("inventory.unwanted",))
+    probe.publish(A, B, C)
+    append_unwanted(1)
+    monkeypatch.setitem(consumers._consumers, (NAME, SOURCE), narrow)
+    probe.batch().deliver()  # left alone: filtered by other types than are wanted
+    assert probe.noted() == []
+    monkeypatch.setitem(consumers._consumers, (NAME, SOURCE), probes.CONSUMER)
+    due_now()
+    shop.drain()
+    assert probe.noted() == [1, 2, 3]
