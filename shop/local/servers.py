@@ -53,6 +53,8 @@ def stop(instance: str, names: Iterable[str] = NAMES) -> list[str]:
         living = [server for server in servers(instance, names) if server.pid()]
         for server in reversed(living):
             server.stop()
+        with contextlib.suppress(OSError):  # not empty: another of them lives
+            socket_folder(instance).rmdir()
     return [server.name for server in living]
 
 

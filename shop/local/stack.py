@@ -59,7 +59,8 @@ def running_stack(
             interrupts.hold()
             say("stopping")
             undo.close()
-            say("stopped")
+            kept = servers.running(settings.INSTANCE)
+            say(f"stopped; {' and '.join(kept)} ran before and run on" if kept else "stopped")
 
 
 def programs(host: str, port: int, web_workers: int, concurrency: int) -> list[Program]:
@@ -83,10 +84,10 @@ def programs(host: str, port: int, web_workers: int, concurrency: int) -> list[P
         (
             *("python", "-m", "granian", "shop.wsgi:application", "--interface", "wsgi", "--host", host),
             *("--port", str(port), "--workers", str(web_workers), "--blocking-threads", "4"),
-            *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "5"),
+            *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "4"),
         ),
         rank=3,
-        patience=10,
+        patience=5,
     )
     return [*workers, beat, web]
 

@@ -115,14 +115,19 @@ class Supervisor:
         """Stop everything, in order; what does not end within its patience is killed."""
         if self._process is not None:
             self._process.terminate()
-            try:
-                self._process.wait(
-                    timeout=sum({program.rank: program.patience for program in self.programs}.values()) + 5
-                )
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._reap()
         self._kill_groups()
+
+    def _reap(self) -> None:
+        """See supervisord end, within the time its programs may take."""
+        if self._process is None:
+            return
+        patience = sum({program.rank: program.patience for program in self.programs}.values()) + 5
+        try:
+            self._process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _listen(self, reader: int) -> None:
         with open(reader, errors="replace") as lines:
@@ -141,6 +146,7 @@ class Supervisor:
             if not self.pids and not self._deaths:
                 raise ServerError(f"supervisord did not start.\n{tail(self.folder / 'log' / 'supervisord.log')}")
             self._kill_groups()
+            self._reap()
             self.start()
         elif found := EXITED.search(line):
             name, pid = found["name"], self.pids.pop(found["name"], 0)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from shop.local import addresses, servers, traces
+from shop.local import addresses, servers, traces, valkey
 from shop.local.postgres import Postgres
 from shop.local.valkey import Valkey
 
@@ -86,16 +86,16 @@ def test_an_outside_tool_finds_valkey_on_its_port_again(started):
     assert Valkey(started).public_url() == before
 
 
-def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(instance):
-    servers.stop(instance)
-    postgres = Postgres(instance)
+def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(started):
+    postgres = Postgres(started)
+    for server in servers.servers(started):
+        kill(server.pid())
     bystander = subprocess.Popen(["sleep", "60"])
     (postgres.data / "postmaster.pid").write_text(f"{bystander.pid}\n{postgres.data}\n0\n5432\n\n\n0 0\nready\n")
     (postgres.sockets / ".s.PGSQL.5432.lock").write_text(f"{bystander.pid}\n")
-    (postgres.sockets / ".s.PGSQL.5432").touch()
     (postgres.sockets / "valkey.pid").write_text(f"{bystander.pid}\n")
-    assert servers.running(instance) == []
-    assert servers.ensure_running(instance) == ["postgres", "valkey"]
+    assert servers.running(started) == []
+    assert servers.ensure_running(started) == ["postgres", "valkey"]
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
@@ -180,7 +180,8 @@ def test_socket_paths_are_short_enough_for_every_system():
     assert len(str(addresses.socket_folder("x" * 40) / ".s.PGSQL.5432.lock")) < 100
 
 
-def test_a_server_that_is_alive_but_does_not_answer_is_replaced(started):
+def test_a_server_that_is_alive_but_does_not_answer_is_replaced(started, monkeypatch):
+    monkeypatch.setattr(valkey, "ANSWER_LIMIT", 0.3)
     pid = Valkey(started).pid()
     os.kill(pid, signal.SIGSTOP)
     assert servers.ensure_running(started) == ["valkey"]

@@ -1,0 +1,98 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from shop.local import addresses
+from shop.local.supervision import Program, Supervisor
+from shop.local.traces import gone
+
+PROGRAMS = [
+    Program("parent", ("sh", "-c", "sleep 1001 & wait"), rank=1, patience=2),
+    Program("sleeper", ("sleep", "1002"), rank=2, patience=2),
+]
+
+
+def watch_until(supervisor, condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "not in time"
+        supervisor.watch(0.05)
+
+
+def ended(pid):
+    return not psutil.pid_exists(pid) or gone(psutil.Process(pid))
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def supervisor(instance, said):
+    supervisor = Supervisor(addresses.instance_folder(instance), PROGRAMS, said.append)
+    supervisor.start()
+    watch_until(supervisor, lambda: len(supervisor.pids) == 2)
+    yield supervisor
+    supervisor.stop()
+
+
+def test_what_dies_runs_again_and_one_line_tells_who_of_what_and_the_new_pid(supervisor, said):
+    before = supervisor.pids["sleeper"]
+    os.kill(before, signal.SIGKILL)
+    watch_until(supervisor, lambda: supervisor.pids.get("sleeper", before) != before)
+    assert said == [
+        f"sleeper (pid {before}) died: terminated by SIGKILL; runs again as pid {supervisor.pids['sleeper']}"
+    ]
+
+
+def test_the_children_of_a_killed_parent_do_not_go_on_working(supervisor):
+    parent = psutil.Process(supervisor.pids["parent"])
+    watch_until(supervisor, parent.children)
+    (child,) = parent.children()
+    parent.kill()
+    watch_until(supervisor, lambda: ended(child.pid))
+
+
+def test_they_stop_from_the_last_rank_to_the_first_and_nothing_is_left(supervisor):
+    pids = list(supervisor.pids.values())
+    supervisor.stop()
+    assert all(map(ended, pids))
+    log = (supervisor.folder / "log" / "supervisord.log").read_text()
+    assert re.findall(r"stopped: (\w+)", log.rpartition("supervisord started")[2]) == ["sleeper", "parent"]
+
+
+def test_when_supervisord_is_killed_everything_is_started_again_and_nothing_runs_twice(supervisor):
+    before = dict(supervisor.pids)
+    psutil.Process(before["sleeper"]).parent().kill()
+    watch_until(supervisor, lambda: before.items().isdisjoint(supervisor.pids.items()) and len(supervisor.pids) == 2)
+    assert all(map(ended, before.values()))
+
+
+def test_when_we_are_killed_everything_ends(instance):
+    code = f"""
+        from shop.local.supervision import Supervisor
+        from tests.local.test_supervision import PROGRAMS, addresses
+        supervisor = Supervisor(addresses.instance_folder({instance!r}), PROGRAMS, print)
+        supervisor.start()
+        while len(supervisor.pids) < 2:
+            supervisor.watch(0.1)
+        print(*supervisor.pids.values(), flush=True)
+        supervisor.watch(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, cwd=addresses.CHECKOUT, stdout=subprocess.PIPE, text=True) as we:
+        pids = [int(word) for word in we.stdout.readline().split()]
+        we.kill()
+    assert len(pids) == 2
+    limit = time.monotonic() + 20
+    while not all(map(ended, pids)):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
