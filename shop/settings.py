@@ -30,8 +30,9 @@ CONNECTION_OPTIONS = {
     "keepalives_idle": 10,  # seconds without traffic before the first probe
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
-    # A frozen process may hold a lane, or a hot row, this long and no longer.
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s",
+    # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
+    # a second where the server has LLVM: estimates over many partitions are large, the rows few.
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
 }
 
 
