@@ -1,7 +1,7 @@
 """What views need to read of the orders context."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
@@ -66,7 +66,7 @@ def place_in_queue(order: Order) -> Place | None:
     """Where an open order stands; ``None`` once it is decided. No structure keeps it: it is counted, up to a cap."""
     if order.status != Status.OPEN:
         return None
-    asked = {
+    asked: dict[str, Any] = {
         "lane": lane_of(order.key, lanes_of("orders")),
         "key": order.key,
         "created": OrderCreated.wire_name,

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -78,6 +79,10 @@ class ListedOrder(serializers.ModelSerializer[OrderView]):
         return None
 
 
+class WholeFilter(filters.Filter):
+    field_class = forms.IntegerField
+
+
 class OrderFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=[(status, status) for status in STATUSES])
     include = filters.ChoiceFilter(
@@ -87,7 +92,7 @@ class OrderFilter(filters.FilterSet):
     )
     placed_after = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="gt")
     placed_before = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="lt")
-    member = filters.NumberFilter(field_name="member_id", help_text="For staff, who see everyone's orders.")
+    member = WholeFilter(field_name="member_id", help_text="For staff, who see everyone's orders.")
 
     class Meta:
         model = OrderView

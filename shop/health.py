@@ -21,7 +21,7 @@ from kombu import Connection
 NEEDED = ("default", "orders")  # database aliases without which no order is accepted
 PATIENCE = 2  # seconds that all dependencies together are given to answer
 
-_probers = ThreadPoolExecutor(thread_name_prefix="readyz")
+_probers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="readyz")
 _asked: dict[str, Future[None]] = {}
 
 

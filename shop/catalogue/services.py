@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from shop.catalogue.models import Product
 from shop.errors import DomainError, NotFound
@@ -16,12 +16,15 @@ class ProductExists(DomainError):
 
 
 def add_product(*, sku: str, **fields: Any) -> Product:
-    """Add a product. :raises ProductExists:"""
-    with transaction.atomic(using="catalogue"):
-        if Product.objects.filter(sku=sku).exists():
-            raise ProductExists(f"{sku!r} is in the catalogue already: change it instead.", sku=sku)
-        product = Product.add(sku=sku, **fields)
-        store(product)
+    """Add a product. :raises ProductExists: also when another request adds it at the same time."""
+    product = Product.add(sku=sku, **fields)
+    try:
+        with transaction.atomic(using="catalogue"):
+            store(product)
+    except IntegrityError:
+        if not Product.objects.filter(sku=sku).exists():
+            raise
+        raise ProductExists(f"{sku!r} is in the catalogue already: change it instead.", sku=sku) from None
     return product
 
 

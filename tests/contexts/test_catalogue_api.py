@@ -1,6 +1,11 @@
 """The catalogue over HTTP, for its staff."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
+from django.contrib.auth.models import User
+from django.db import connections
 from rest_framework.test import APIClient
 
 from shop.catalogue.models import OutboxEvent, Product
@@ -41,6 +46,20 @@ def test_a_product_needs_a_sku_a_name_and_a_price_only(client: APIClient) -> Non
 def test_a_product_is_not_added_twice(client: APIClient) -> None:
     client.post(PRODUCTS, PHONE)
     assert is_problem(client.post(PRODUCTS, PHONE), 409, "product_exists")
+
+
+def test_of_two_that_add_a_product_at_once_one_is_told_that_it_exists(client: APIClient) -> None:
+    together = Barrier(2)
+
+    def add(_: int) -> int:
+        together.wait()
+        try:
+            return client_of(User.objects.get()).post(PRODUCTS, PHONE).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as adders:
+        assert sorted(adders.map(add, range(2))) == [201, 409]
 
 
 def test_what_the_body_gets_wrong_is_named(client: APIClient) -> None:

@@ -174,6 +174,8 @@ def test_accepting_an_order_takes_one_query_to_know_the_member_and_few_to_store_
         django_assert_num_queries(0, connection=connections["readmodel"]),
     ):
         assert place(ada, *lines).status_code == 202
+    with django_assert_num_queries(10, connection=connections["orders"]):  # the key is looked for, and kept
+        assert place(ada, *lines, **{"Idempotency-Key": "k"}).status_code == 202
 
 
 # --- The queue ------------------------------------------------------------------------------------
