@@ -7,6 +7,8 @@ A worker takes the queues of its contexts; without ``-Q`` it takes all of them::
 """
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 
@@ -54,6 +56,27 @@ def configure(sender: Celery, **kwargs: object) -> None:
         beat_max_loop_interval=1,
         beat_schedule=schedule(),
     )
+
+
+@signals.celeryd_init.connect
+def start_servers_of_worker(options: dict[str, Any], **kwargs: object) -> None:
+    """Start the embedded servers that a worker's contexts use, if they have no others and do not run."""
+    queues = options.get("queues") or list(settings.CONTEXTS)
+    names = queues.split(",") if isinstance(queues, str) else queues
+    contexts = {name.removesuffix(".relay") for name in names} & settings.CONTEXTS.keys()
+    _ensure_servers(settings.CONTEXTS[context] for context in contexts)
+
+
+@signals.beat_init.connect
+def start_servers_of_beat(**kwargs: object) -> None:
+    """Beat needs the broker alone."""
+    _ensure_servers([])
+
+
+def _ensure_servers(aliases: Iterable[str]) -> None:
+    from shop.local.needs import ensure_needed_servers  # shop imports this module
+
+    ensure_needed_servers(aliases)
 
 
 @signals.task_postrun.connect
