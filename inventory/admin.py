@@ -73,6 +73,7 @@ class StockItemPage(ReadOnlyPage):
     list_display = ("sku", "available", "reserved")
     search_fields = ("sku",)
     search_help_text = "SKU, exactly"
+    empty = "Nothing is in stock yet: receive some goods."
     ordering = ("sku",)
     fields = ("sku", ("available", "reserved"), "events")
     actions_list = ("receive_new",)
@@ -199,6 +200,7 @@ class ClaimPage(ReadOnlyPage):
     list_display = ("order_id", "state", "held", "short_lines", "answered")
     search_fields = ("order_id",)
     search_help_text = "Order id, exactly"
+    empty = "No order was heard of yet."
     lookups = ("order_id",)
     ordering = ("-order_id",)
     fields = (("order_id", "state"), ("order", "answered"), "short_lines", "movements")

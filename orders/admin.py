@@ -14,7 +14,7 @@ from orders.events import CancelledByStaff, OutOfStock
 from orders.models import Cursor, DeadLetter, MemberCopy, Order, OutboxEvent, ProductCopy, Status, Subscription
 from shop.console.dialogs import Dialog, dialog
 from shop.console.pages import ReadOnlyPage, confirmed, each
-from shop.console.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.console.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
 from shop.messaging.admin import CursorPage, DeadLetterPage, OutboxEventPage, SubscriptionPage, timeline
 from shop.values import format_money
 
@@ -42,6 +42,7 @@ class OrderPage(ReadOnlyPage):
     list_filter = (OpenFilter,)
     search_fields = ("id", "member_id")
     search_help_text = "Order id or member id, exactly"
+    empty = "No order was placed yet."
     ordering = ("-id",)
     fields = (("id", "state"), ("member", "amount"), ("placed", "decided"), "reason", "elsewhere")
     actions = ("cancel_selected",)
@@ -108,7 +109,7 @@ class OrderPage(ReadOnlyPage):
         "Cancel the order",
         text="Whatever is reserved for it is released, and the member sees that the shop cancelled it. "
         "This cannot be undone.",
-        submit="Cancel the order",
+        submit="Yes, cancel it",
         icon="cancel",
         danger=True,
     )
@@ -125,11 +126,11 @@ class OrderPage(ReadOnlyPage):
             request,
             orders,
             action="cancel_selected",
-            title=f"Cancel {len(orders)} orders",
+            title=f"Cancel {counted(len(orders), 'order')}",
             text="Whatever is reserved for them is released. This cannot be undone.",
         )
         if asked is None:
-            each(self, request, orders, lambda order: cancel(order.pk), done="orders cancelled", log=CANCELLED)
+            each(self, request, orders, lambda order: cancel(order.pk), done=("order", "cancelled"), log=CANCELLED)
         return asked
 
 

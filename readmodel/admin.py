@@ -1,5 +1,6 @@
 """The read model in the admin."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -36,6 +37,7 @@ class OrderViewPage(ReadOnlyPage):
     list_filter = (StatusFilter,)
     search_fields = ("id", "member_id")
     search_help_text = "Order id or member id, exactly"
+    empty = "No order was projected yet."
     ordering = ("-placed_at", "-id")
     fields = (("id", "state"), ("member", "amount"), ("placed", "decided"), "order")
 
@@ -44,10 +46,10 @@ class OrderViewPage(ReadOnlyPage):
             (line["sku"], line["name"], format_money(line["price"], row.currency), line["quantity"])
             for line in row.lines
         ]
-        history = [(entry["at"], entry["status"]) for entry in row.history]
+        history = [(moment(datetime.fromisoformat(entry["at"])), entry["status"]) for entry in row.history]
         return [
             Panel(title="Lines", headers=("SKU", "Product", "Price", "Quantity"), rows=lines),
-            Panel(title="History", headers=("Time", "Status"), rows=history),
+            Panel(title="History", headers=("Time (UTC)", "Status"), rows=history),
             *([Panel(title="Why it was cancelled", text=pretty(row.reason))] if row.reason else []),
         ]
 

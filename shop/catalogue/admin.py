@@ -66,11 +66,13 @@ class ProductPage(DomainPage):
 
     @admin.action(permissions=["operate"], description="List: they can be bought")
     def list_products(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        each(self, request, list(queryset), lambda row: listed(row, True), done="products listed", log="Listed.")
+        each(self, request, list(queryset), lambda row: listed(row, True), done=("product", "listed"), log="Listed.")
 
     @admin.action(permissions=["operate"], description="Delist: they can no longer be bought")
     def delist_products(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        each(self, request, list(queryset), lambda row: listed(row, False), done="products delisted", log="Delisted.")
+        each(
+            self, request, list(queryset), lambda row: listed(row, False), done=("product", "delisted"), log="Delisted."
+        )
 
 
 def listed(product: Product, value: bool) -> Product:

@@ -30,6 +30,14 @@ MENU = (
     ("Read model", (("Orders with names", "readmodel_orderview", "table_view"),)),
 )
 
+NAMES = {
+    "orders": "Orders",
+    "inventory": "Inventory",
+    "catalogue": "Catalogue",
+    "members": "Members",
+    "readmodel": "Read model",
+}
+
 MACHINERY = (
     ("events", "outboxevent", "outbox", ("orders", "inventory", "catalogue", "members")),
     ("subscriptions", "subscription", "send", ("orders", "inventory", "catalogue", "members")),
@@ -40,13 +48,13 @@ MACHINERY = (
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups and links that the user may see."""
-    groups = [(title, list(items)) for title, items in MENU]
     machinery = [
-        (f"{label.capitalize()}: {what}", f"{label}_{model}", icon)
+        (f"{NAMES[label]}: {what}", f"{label}_{model}", icon)
         for what, model, icon, labels in MACHINERY
         for label in labels
     ]
-    shown = [(title, _links(request, items)) for title, items in [*groups, ("Machinery", machinery)]]
+    groups: list[tuple[str, Any]] = [*MENU, ("Machinery", machinery)]
+    shown = [(title, _links(request, items)) for title, items in groups]
     return [{"title": title, "separator": True, "items": links} for title, links in shown if links]
 
 

@@ -20,7 +20,7 @@ from django.urls import URLPattern
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
 from shop.console.lists import KeysetChangeList, exactly
-from shop.console.shown import Panel
+from shop.console.shown import Panel, counted
 from shop.errors import DomainError
 
 View = Callable[..., HttpResponseBase]
@@ -35,11 +35,15 @@ class Page(ModelAdmin):  # type: ignore[misc]
     lookups: Sequence[str] = ()
     """Query parameters that a link may filter the list by, beside its filters."""
 
+    empty = "Nothing is here yet."
+    """What is said of a list without rows."""
+
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     compressed_fields = True
+    change_list_template = "console/list.html"
     change_form_outer_after_template = "console/panels.html"
 
     def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
@@ -173,9 +177,12 @@ class DomainPage(Page):
 
 
 def each(
-    page: Page, request: HttpRequest, rows: Sequence[Any], act: Callable[[Any], Any], *, done: str, log: str
+    page: Page, request: HttpRequest, rows: Sequence[Any], act: Callable[[Any], Any], *, done: tuple[str, str], log: str
 ) -> None:
-    """Make one domain call for each selected row, log it, and say how many were ``done`` and what was refused."""
+    """Make one domain call for each selected row, log it, and say how many were done and what was refused.
+
+    :param done: what was done to what: ``("product", "listed")``.
+    """
     count = 0
     for row in rows:
         try:
@@ -186,7 +193,7 @@ def each(
             page.log_change(request, row, log)
             count += 1
     if count:
-        page.message_user(request, f"{count} {done}.", messages.SUCCESS)
+        page.message_user(request, f"{counted(count, done[0])} {done[1]}.", messages.SUCCESS)
 
 
 def confirmed(

@@ -83,6 +83,11 @@ def age(at: datetime | None) -> str:
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} d {hours % 24} h"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 event``, ``2 events``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def pretty(data: Any) -> str:
     """JSON for people."""
     return json.dumps(data, indent=2, ensure_ascii=False)

@@ -90,12 +90,12 @@ class MemberPage(DomainPage):
     @admin.action(permissions=["operate"], description="Deactivate: no new orders")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         members = list(queryset)
-        each(self, request, members, lambda row: active(row, False), done="members deactivated", log="Deactivated.")
+        each(self, request, members, lambda row: active(row, False), done=("member", "deactivated"), log="Deactivated.")
 
     @admin.action(permissions=["operate"], description="Reactivate")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         members = list(queryset)
-        each(self, request, members, lambda row: active(row, True), done="members reactivated", log="Reactivated.")
+        each(self, request, members, lambda row: active(row, True), done=("member", "reactivated"), log="Reactivated.")
 
 
 def active(member: Member, value: bool) -> Member:
@@ -166,6 +166,18 @@ class TokenPage(TokenAdmin, Page):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(super(Page, self).has_delete_permission(request, obj))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    # The log is of the user: a token's own name is its key.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        super().log_change(request, obj.user, "Given an API token.")
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        for token in queryset:
+            super().log_change(request, token.user, "Its API token was revoked.")
 
     @admin.display(description="key ends with")
     def ending(self, row: Any) -> str:

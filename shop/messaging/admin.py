@@ -11,12 +11,13 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from kombu.exceptions import OperationalError as BrokerAway
 
 from shop.console.dialogs import Dialog, dialog
 from shop.console.pages import Page, ReadOnlyPage, confirmed
-from shop.console.shown import NOTHING, Panel, age, badge, link, list_url, moment, page_link, pretty
+from shop.console.shown import NOTHING, Panel, age, badge, counted, link, list_url, moment, page_link, pretty
 from shop.messaging import deadletters
 from shop.messaging.consumers import consumers_of
 from shop.messaging.contexts import context, publishers
@@ -82,6 +83,7 @@ class OutboxEventPage(ReadOnlyPage):
     list_filter = (LaneFilter,)
     search_fields = ("position", "key")
     search_help_text = "Position or key, exactly"
+    empty = "No event was recorded yet."
     lookups = ("key",)
     ordering = ("-position",)
     fields = (("position", "lane"), ("type", "recorded"), ("key", "cause"), "consumers")
@@ -115,6 +117,15 @@ class SubscriptionPage(ReadOnlyPage):
     """How far each consumer of this outbox has come, as the producer knows it."""
 
     list_display = ("__str__", "acknowledged", "scanned", "head", "behind", "oldest", "flight", "tries", "due")
+    fields = (
+        ("consumer", "lane"),
+        ("acknowledged", "scanned"),
+        ("head", "behind"),
+        ("oldest", "due"),
+        ("flight", "tries"),
+        "batch",
+    )
+    empty = "No consumer was served yet: the first scan makes the subscriptions."
     ordering = ("consumer", "lane")
     list_per_page = 200
 
@@ -152,6 +163,7 @@ class CursorPage(ReadOnlyPage):
     """How far this context has come in each lane of its sources: the truth about it."""
 
     list_display = ("__str__", "position", "fresh", "state", "attempts", "poisonous")
+    empty = "No batch has come yet: the first one of each lane makes its cursor."
     ordering = ("consumer", "source", "lane")
     list_per_page = 200
     actions = ("resume",)
@@ -162,7 +174,9 @@ class CursorPage(ReadOnlyPage):
 
     @admin.display
     def state(self, row: Any) -> str:
-        return badge("stopped", "danger") if row.stopped else badge("running", "success")
+        return (
+            format_html("{} {}", badge("stopped", "danger"), row.stopped) if row.stopped else badge("runs", "success")
+        )
 
     @admin.action(permissions=["operate"], description="Resume stopped lanes (mend the cause first)")
     def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -171,7 +185,11 @@ class CursorPage(ReadOnlyPage):
             if deadletters.resume(self.opts.app_label, source=cursor.source, lane=cursor.lane):
                 self.log_change(request, cursor, f"Resumed; it had stopped: {cursor.stopped}")
                 resumed += 1
-        said = f"{resumed} lanes resumed: they go on with the next batch." if resumed else "None of them was stopped."
+        said = (
+            f"{counted(resumed, 'lane')} resumed, to go on with the next batch."
+            if resumed
+            else "None of them was stopped."
+        )
         self.message_user(request, said, messages.SUCCESS if resumed else messages.WARNING)
 
 
@@ -214,6 +232,7 @@ class DeadLetterPage(ReadOnlyPage):
     list_filter = (OpenFilter, SourceFilter)
     search_fields = ("key", "position")
     search_help_text = "Key or position, exactly"
+    empty = "There are no open dead letters: every event that came was applied."
     ordering = ("consumer", "source", "position")
     actions = ("retry", "discard")
     actions_detail = ("retry_key", "discard_letter")
@@ -256,12 +275,12 @@ class DeadLetterPage(ReadOnlyPage):
             request,
             letters,
             action="discard",
-            title=f"Discard {len(letters)} letters",
+            title=f"Discard {counted(len(letters), 'letter')}",
             text="These events will never take effect here. This cannot be undone.",
         )
         if asked is None:
             discarded = sum(discard(self, request, letter) for letter in letters)
-            self.message_user(request, f"{discarded} of {len(letters)} letters discarded.", messages.SUCCESS)
+            self.message_user(request, f"{discarded} of {counted(len(letters), 'letter')} discarded.", messages.SUCCESS)
         return asked
 
     @dialog(
@@ -302,7 +321,7 @@ def retry_key(page: Page, request: HttpRequest, letter: Any) -> tuple[int, str]:
         failure = f" The database refused for the moment: {error} Try again later; the letters are kept."
     left = open_letters.count()
     page.log_change(request, letter, f"Retried {name}: {before - left} applied, {left} left.")
-    applied = f"{before - left} events of {name} applied"
+    applied = f"{counted(before - left, 'event')} of {name} applied"
     if failure:
         return messages.ERROR, f"{applied}.{failure}"
     if left:

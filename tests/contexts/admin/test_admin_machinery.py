@@ -1,0 +1,184 @@
+"""What an operator sees of the messaging, and does to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connections
+
+from inventory.models import DeadLetter
+from orders.models import Cursor, Order, OutboxEvent, Subscription
+from shop.messaging import progress
+from tests.contexts.admin.conftest import Browser
+from tests.harness import Shop
+
+
+@contextmanager
+def poisonous(monkeypatch: pytest.MonkeyPatch, sku: str = "phone") -> Iterator[None]:
+    """The inventory cannot digest orders of this SKU."""
+    from inventory.services import StockRoom
+
+    reserve = StockRoom.reserve
+
+    def refuse(self: Any, *, lines: Any, **rest: Any) -> None:
+        lines = list(lines)
+        if lines[0][0] == sku:
+            raise ZeroDivisionError("<it> hurts")
+        reserve(self, lines=lines, **rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StockRoom, "reserve", refuse)
+        yield
+
+
+@pytest.fixture
+def letters(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+    """Two orders whose events are dead letters at the inventory: created, and cancelled behind the first one's."""
+    shop.sell("phone", stock=5)
+    shop.drain()
+    with poisonous(monkeypatch):
+        orders = [shop.place(("phone", 1)), shop.place(("phone", 2))]
+        shop.drain()
+        shop.cancel(orders[0])
+        shop.drain()
+    assert DeadLetter.objects.count() == 3
+    return orders
+
+
+def keys(orders: list[Order]) -> list[int]:
+    return list(DeadLetter.objects.filter(key__in=[str(order.pk) for order in orders]).values_list("pk", flat=True))
+
+
+def test_a_dead_letter_shows_its_error_traceback_and_event(letters: list[Order], boss: Browser) -> None:
+    letter = DeadLetter.objects.filter(key=str(letters[1].pk)).get()
+    page = boss.opened("inventory_deadletter", letter.pk).content.decode()
+    assert "ZeroDivisionError(&#x27;&lt;it&gt; hurts&#x27;)" in page
+    assert "Traceback (most recent call last)" in page
+    assert "&quot;type&quot;: &quot;orders.order-created&quot;" in page
+    assert boss.url("orders_outboxevent", "change", letter.position) in page
+
+
+def test_retry_applies_a_keys_letters_in_order(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    second = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("-position")[0]
+    said = boss.select("inventory_deadletter", "retry", second.pk).content.decode()
+    assert f"2 events of key {letters[0].pk} of orders applied, none left." in said
+    assert shop.movements("phone") == [("received", 5), ("reserved", 1), ("released", 1)]
+    assert keys([letters[1]])
+
+
+def test_retry_of_many_letters_goes_key_by_key(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    said = boss.select("inventory_deadletter", "retry", *keys(letters)).content.decode()
+    assert said.count("applied, none left.") == 2
+    assert not DeadLetter.objects.exists()
+    shop.drain()
+    assert shop.order(letters[1]).status == "confirmed"
+
+
+def test_a_letter_that_fails_again_keeps_its_place_and_says_so(
+    shop: Shop, letters: list[Order], boss: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("position")[0]
+    with poisonous(monkeypatch):
+        answer = boss.press("inventory_deadletter", "retry_key", first.pk)
+    assert answer.headers["HX-Redirect"] == boss.url("inventory_deadletter")
+    assert boss.messages() == [
+        f"0 events of key {letters[0].pk} of orders applied, 2 left: the first of them failed again, and says why."
+    ]
+    assert len(keys(letters)) == 3
+
+
+def test_a_passing_failure_of_a_retry_is_said_and_loses_nothing(
+    shop: Shop, letters: list[Order], boss: Browser
+) -> None:
+    letter = DeadLetter.objects.filter(key=str(letters[1].pk)).get()
+    host = connections["inventory"].settings_dict
+    with psycopg.connect(host=host["HOST"], port=host["PORT"], user=host["USER"], dbname=host["NAME"]) as other:
+        other.execute("SELECT FROM inventory_cursor WHERE source = 'orders' FOR UPDATE")
+        with connections["inventory"].cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        try:
+            boss.press("inventory_deadletter", "retry_key", letter.pk)
+        finally:
+            with connections["inventory"].cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+    (said,) = boss.messages()
+    assert said.startswith(f"0 events of key {letters[1].pk} of orders applied. The database refused for the moment:")
+    assert said.endswith("Try again later; the letters are kept.")
+    assert len(keys(letters)) == 3
+
+
+def test_a_retry_is_done_though_the_broker_is_away(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    shop.deliveries.away = True
+    boss.press("inventory_deadletter", "retry_key", keys([letters[1]])[0])
+    assert boss.messages() == [f"1 event of key {letters[1].pk} of orders applied, none left."]
+    shop.deliveries.away = False
+    shop.time_out()
+    shop.drain()
+    assert shop.order(letters[1]).status == "confirmed"
+
+
+def test_letters_are_discarded_once_that_is_confirmed(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    chosen = keys([letters[0]])
+    asked = boss.select("inventory_deadletter", "discard", *chosen).content.decode()
+    assert "This cannot be undone." in asked
+    assert not DeadLetter.objects.exclude(discarded_at=None).exists()
+    said = boss.select("inventory_deadletter", "discard", *chosen, confirmed="yes").content.decode()
+    assert "2 of 2 letters discarded." in said
+    listed = [row.pk for row in boss.listed("inventory_deadletter").context["cl"].result_list]
+    assert listed == keys([letters[1]])
+    discarded = boss.listed("inventory_deadletter", "?state=discarded").context["cl"].result_list
+    assert [row.pk for row in discarded] == chosen
+
+
+def test_one_letter_is_discarded_on_its_page(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    (pk,) = keys([letters[1]])
+    boss.press("inventory_deadletter", "discard_letter", pk)
+    assert boss.messages() == ["1 letter discarded."]
+    boss.press("inventory_deadletter", "discard_letter", pk)
+    assert boss.messages() == ["It was not open any more."]
+
+
+def test_a_stopped_lane_says_why_and_is_resumed(shop: Shop, boss: Browser) -> None:
+    shop.sell("phone", stock=1)
+    shop.drain()
+    cursor = Cursor.objects.filter(source="catalogue").order_by("-position")[0]
+    Cursor.objects.filter(pk=cursor.pk).update(stopped="10 poisonous events in a row", poisonous=10)
+    assert "10 poisonous events in a row" in boss.listed("orders_cursor").content.decode()
+    running = Cursor.objects.exclude(pk=cursor.pk)[0]
+    said = boss.select("orders_cursor", "resume", cursor.pk, running.pk).content.decode()
+    assert "1 lane resumed" in said
+    cursor.refresh_from_db()
+    assert (cursor.stopped, cursor.poisonous) == ("", 0)
+    assert "None of them was stopped." in boss.select("orders_cursor", "resume", cursor.pk).content.decode()
+
+
+def test_a_subscription_counts_what_its_consumer_wants_and_has_not_acknowledged(
+    shop: Shop, boss: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sell("phone", stock=5)
+    shop.drain()
+    shop.place(("phone", 1))
+    shop.drain()
+    order = shop.place(("phone", 1))
+    shop.cancel(order)
+    lane = OutboxEvent.objects.filter(key=str(order.pk))[0].lane
+
+    def lag(consumer: str) -> progress.Lag:
+        rows = boss.listed("orders_subscription").context["cl"].result_list
+        return next(row.lag for row in rows if (row.consumer, row.lane) == (consumer, lane))
+
+    newest = OutboxEvent.objects.filter(lane=lane)[0]
+    assert lag("inventory")[:2] == (newest.position, 2)
+    assert lag("inventory").oldest == OutboxEvent.objects.filter(key=str(order.pk)).order_by("position")[0].recorded_at
+    with monkeypatch.context() as patched:
+        patched.setattr(progress, "LAG_CAP", 1)
+        assert lag("inventory").more
+    shop.drain()
+    assert lag("inventory")[1:] == (0, None, False)
+
+
+def test_a_subscription_of_a_consumer_that_is_no_more_is_marked(shop: Shop, boss: Browser) -> None:
+    Subscription.objects.create(consumer="gone", lane=0)
+    assert "no consumer of this name" in boss.listed("orders_subscription").content.decode()
