@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
@@ -24,18 +25,19 @@ def settle_orders(batch: Batch) -> None:
     """Confirm each order whose stock is reserved; cancel each whose stock is short.
 
     An answer for an order that was cancelled meanwhile is only noted: its cancellation follows it to the
-    inventory, which then releases. A "no" that comes after all cancels a confirmed order.
+    inventory, which then releases. A "no" that comes after all cancels a confirmed order. An answer for
+    an order that this database does not have (it was restored) is left to the audit, which names it.
     """
     ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
     orders = {order.pk: order for order in Order.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
     now = timezone.now()
     for received in batch:
-        match received.data:
-            case InventoryLocked(order_id=order_id) if orders[order_id].status == Status.OPEN:
-                orders[order_id].confirm(at=now)
-            case InventoryLockFailed(order_id=order_id, short=short) if orders[order_id].can_be_cancelled:
+        match received.data, orders.get(UUID(received.key)):
+            case InventoryLocked(), Order(status=Status.OPEN) as order:
+                order.confirm(at=now)
+            case InventoryLockFailed(short=short), Order(can_be_cancelled=True) as order:
                 lines = tuple(Short(sku=s.sku, requested=s.requested, available=s.available) for s in short)
-                orders[order_id].cancel(reason=OutOfStock(lines=lines), at=now)
+                order.cancel(reason=OutOfStock(lines=lines), at=now)
     store(*(order for order in orders.values() if order.recorded))
 
 

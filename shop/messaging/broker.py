@@ -28,7 +28,8 @@ def is_backed_up(queue: str) -> bool:
 
     ``expires`` alone does not do: an expired message stays where it is until a worker takes it.
     """
-    with current_app.pool.acquire(block=True) as connection:
+    connections: Any = current_app.pool
+    with connections.acquire(block=True) as connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0)
             with connection.channel() as channel:
