@@ -58,11 +58,9 @@ def eventually(condition: Callable[[], T], *, seconds: float = 10) -> T:
 
 
 def waiting_for_locks(alias: str) -> int:
-    """How many sessions of a database wait for a lock that another one holds."""
+    """How many locks of a server are waited for; to be asked in a transaction, too."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
 
 

@@ -69,9 +69,10 @@ def _retry_first(app: ContextConfig, source: str, key: str) -> bool:
     except Exception as error:
         if is_transient(error):
             raise
-        letter.error, letter.traceback = repr(error), traceback.format_exc()
-        letter.attempts += 1
-        letter.save(update_fields=["error", "traceback", "attempts"])
+        # It may be gone by now, by another retry's success.
+        letters.filter(pk=letter.pk).update(
+            error=repr(error), traceback=traceback.format_exc(), attempts=letter.attempts + 1
+        )
         return False
     return True
 

@@ -25,9 +25,9 @@ WHOLE_ATTEMPTS = 2  # attempts at a whole batch before it is halved
 
 KILLER = "It was begun alone and never finished: it kills its worker."
 
-PARKED = """
-SELECT DISTINCT key FROM {letter}
-WHERE consumer = %s AND source = %s AND key = ANY(%s) AND discarded_at IS NULL
+LETTERS = """
+SELECT position, key, discarded_at IS NULL FROM {letter}
+WHERE consumer = %s AND source = %s AND (position = ANY(%s) OR key = ANY(%s) AND discarded_at IS NULL)
 """
 
 Piece = Sequence[CloudEvent]
@@ -72,7 +72,7 @@ class Isolation:
                 try:
                     self._apply(piece, end=end)
                 except Exception as error:
-                    if isinstance(error, (Overtaken, LaneStopped)) or is_transient(error):
+                    if isinstance(error, (Overtaken, LaneStopped)) or is_transient(error) or not piece:
                         raise
                     if len(piece) == 1:
                         self._park(piece[0], repr(error), traceback.format_exc(), end=end, attempts=attempts + 1)
@@ -87,11 +87,7 @@ class Isolation:
         """One transaction: what waits behind a dead letter is parked, the rest applied, the cursor moved."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
-            waiting = self._parked_keys(piece)
-            fit = [event for event in piece if event["subject"] not in waiting]
-            for event in piece:
-                if event["subject"] in waiting:
-                    self._write_letter(event, "Waits behind an earlier event of its key.", "", attempts=0)
+            fit = self._park_what_waits(piece)
             if fit:
                 self.consumer.react(Batch(fit))
                 cursor.poisonous = 0
@@ -142,30 +138,36 @@ class Isolation:
         cursor.save()
         reached(Step.CURSOR_MOVED)
 
-    def _parked_keys(self, piece: Piece) -> set[str]:
-        letter = self.app.table("DeadLetter")._meta.db_table
+    def _park_what_waits(self, piece: Piece) -> list[CloudEvent]:
+        """Park the events whose key has an open letter; what is left to apply.
+
+        An event that is a letter already, open or discarded, comes again only if the cursor was set back:
+        it stays what it is.
+        """
+        positions = [position_of(event) for event in piece]
+        keys = [event["subject"] for event in piece]
         with connections[self.app.database].cursor() as sql:
-            sql.execute(
-                PARKED.format(letter=letter),
-                [self.consumer.name, self.message.source, [event["subject"] for event in piece]],
-            )
-            return {key for (key,) in sql.fetchall()}
+            letter = self.app.table("DeadLetter")._meta.db_table
+            sql.execute(LETTERS.format(letter=letter), [self.consumer.name, self.message.source, positions, keys])
+            letters = sql.fetchall()
+        parked = {position for position, _, _ in letters}
+        waiting = {key for _, key, is_open in letters if is_open}
+        new = [event for event in piece if position_of(event) not in parked]
+        for event in new:
+            if event["subject"] in waiting:
+                self._write_letter(event, "Waits behind an earlier event of its key.", "", attempts=0)
+        return [event for event in new if event["subject"] not in waiting]
 
     def _write_letter(self, event: CloudEvent, error: str, trace: str, *, attempts: int) -> None:
-        self.app.table("DeadLetter").objects.update_or_create(
-            consumer=self.consumer.name,
-            source=self.message.source,
+        self.app.table("DeadLetter").objects.create(
+            **self.lane,
             position=position_of(event),
-            defaults={
-                "lane": self.message.lane,
-                "type": event["type"],
-                "key": event["subject"],
-                "event": event,
-                "error": error,
-                "traceback": trace,
-                "attempts": attempts,
-                "discarded_at": None,
-            },
+            type=event["type"],
+            key=event["subject"],
+            event=event,
+            error=error,
+            traceback=trace,
+            attempts=attempts,
         )
 
 
