@@ -7,8 +7,10 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from readmodel.models import MemberName
 from shop.console.audit import Report, audit, wait_until_at_rest
 from shop.console.audit.running import SHOWN
+from shop.messaging.relay import relay
 from tests.harness import Shop
 
 
@@ -42,6 +44,18 @@ def test_the_audit_passes_after_each_step_of_a_running_flow(shop: Shop) -> None:
 
 def test_the_audit_passes_in_an_empty_shop(shop: Shop) -> None:
     assert set(states(audit()).values()) == {"ok"}
+
+
+def test_the_audit_passes_while_the_read_model_shows_an_order_of_a_member_it_has_not_heard_of(shop: Shop) -> None:
+    stranger = shop.member().pk
+    shop.sell("phone", stock=1)
+    relay("catalogue")
+    shop.deliveries.run()
+    shop.place(("phone", 1), member_id=stranger)
+    relay("orders")
+    shop.deliveries.run()
+    assert MemberName.objects.get(pk=stranger).name == ""
+    assert audit().broken == []
 
 
 def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> None:
