@@ -11,6 +11,7 @@ WITHOUT_SERVERS = {
     "check",
     "demo",
     "diffsettings",
+    "flashsale",
     "help",
     "makemessages",
     "makemigrations",

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
@@ -58,9 +58,9 @@ def _have_admin() -> None:
 def _have_staff() -> str:
     """A colleague with every role, for the API."""
     with transaction.atomic(using="default"):
-        ensure_roles()
+        roles = ensure_roles()
         user, _ = User.objects.get_or_create(username=STAFF, defaults={"is_staff": True})
-        user.groups.add(*Group.objects.filter(name__in=("catalogue", "stock", "orders")))
+        user.groups.add(*roles.values())
         token, _ = Token.objects.get_or_create(user=user)
     key: str = token.key
     return key

@@ -1,0 +1,81 @@
+"""Holding a sale: product, stock, buyers, outcome, figures."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from shop.local.sale.buyers import Buyers, Intake
+from shop.local.sale.figures import Figures, Latency
+from shop.local.sale.outcome import Outcome
+from shop.local.sale.shop import Shop
+
+PRICE = 1_00  # minor units
+
+SKEW = timedelta(minutes=5)  # that the shop's clock may be behind ours
+
+
+def _nothing(count: int) -> None: ...
+
+
+@dataclass
+class Told:
+    """Who is told how far it has come: ``answered`` and ``decided`` hear how many are, ``said`` what begins."""
+
+    said: Callable[[str], None] = lambda line: None
+    answered: Callable[[int], None] = _nothing
+    decided: Callable[[int], None] = _nothing
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+async def hold_sale(shop: Shop, *, buyers: int, stock: int, concurrency: int, timeout: float, told: Told) -> Figures:
+    """Sell ``stock`` pieces of a product of its own to so many buyers, each of whom wants one.
+
+    :param concurrency: buyers at once.
+    :param timeout: seconds without any decision after which the rest counts as undecided.
+    :raises ShopError: when the shop is away for long.
+    """
+    since = datetime.now(UTC)
+    sku = f"flash-{since:%Y%m%d-%H%M%S-%f}"
+    told.said(f"{stock} pieces of {sku} for {buyers} buyers")
+    await shop.add_product(sku, name=f"Flash sale {since:%H:%M:%S} 限时抢购", category="flash sale", price=PRICE)
+    await shop.receive(sku, stock)
+    outcome = Outcome(shop, sku, since=since - SKEW)
+    began = time.monotonic()
+    intake = await Buyers(shop, sku, buyers, concurrency=concurrency, answered=told.answered).buy()
+    told.said("every buyer was answered; waiting for the decisions")
+    await outcome.wait_for(intake.placed, limit=timeout, told=told.decided)
+    seconds = time.monotonic() - began
+    return await _figures(shop, sku, intake, outcome, buyers=buyers, stock=stock, seconds=seconds, told=told)
+
+
+async def _figures(
+    shop: Shop, sku: str, intake: Intake, outcome: Outcome, *, buyers: int, stock: int, seconds: float, told: Told
+) -> Figures:
+    strangers = await outcome.strangers(intake.placed)
+    left = await shop.stock(sku)
+    ours = [outcome.decided[order_id] for order_id in intake.placed if order_id in outcome.decided]
+    statuses = Counter(decision.status for decision in ours)
+    confirmed = statuses["confirmed"] + statuses["shipped"]
+    told.refused.update(intake.refused)
+    return Figures(
+        sku=sku,
+        buyers=buyers,
+        stock=stock,
+        accepted=len(intake.placed),
+        refused=intake.refused.total(),
+        confirmed=confirmed,
+        cancelled=statuses["cancelled"],
+        undecided=len(intake.placed) - len(ours),
+        available=left["available"],
+        reserved=left["reserved"],
+        oversold=max(0, confirmed - stock, left["reserved"] - stock, -left["available"]),
+        duplicated=len(strangers) + len(intake.doubled),
+        retries=shop.retries,
+        seconds=round(seconds, 2),
+        decided_per_second=round(len(ours) / seconds, 1),
+        intake_per_second=round(buyers / intake.seconds, 1),
+        latency_intake_ms=Latency.of(intake.latencies),
+        latency_decided_ms=Latency.of([(each.decided_at - each.placed_at).total_seconds() for each in ours]),
+    )
