@@ -172,5 +172,13 @@ class Shop:
     def letters(self, label: str) -> Any:
         return context(label).table("DeadLetter").objects.filter(discarded_at=None)
 
+    def cursors(self) -> list[Any]:
+        """Every consumer's cursors."""
+        return [row for app in contexts() if "cursor" in app.models for row in app.table("Cursor").objects.all()]
+
+    def subscriptions(self) -> list[Any]:
+        """Every producer's subscriptions."""
+        return [row for app in publishers() for row in app.table("Subscription").objects.all()]
+
     def all_letters(self) -> list[Any]:
         return [x for app in contexts() if "deadletter" in app.models for x in self.letters(app.label)]

@@ -23,7 +23,6 @@ class Step(StrEnum):
     ACKNOWLEDGEMENT_DUE = "batch done, not acknowledged"
     ACKNOWLEDGEMENT_SENT = "acknowledgement sent"
     ACKNOWLEDGEMENT_TAKEN = "positions set from the acknowledgement, transaction open"
-    ACKNOWLEDGEMENT_COMMITTED = "acknowledgement committed, next batch not chosen"
 
 
 def _nothing(step: Step) -> None:

@@ -83,6 +83,11 @@ class Probe:
                 return delivery
         raise AssertionError(f"no batch among {self.deliveries.waiting}")
 
+    def drain(self) -> None:
+        """Relay and deliver until there is nothing more to do for this source."""
+        while relay(SOURCE) + self.deliveries.run():
+            pass
+
     def acknowledgement(self) -> Delivery:
         """Take out the first acknowledgement that this consumer sent."""
         for delivery in self.deliveries.waiting:

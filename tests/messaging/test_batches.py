@@ -136,24 +136,24 @@ def test_a_stale_acknowledgement_moves_nothing(probe: Probe) -> None:
     assert subscription() == before
 
 
-def test_a_gap_rewinds_the_producer(probe: Probe, shop: Shop) -> None:
+def test_a_gap_rewinds_the_producer(probe: Probe) -> None:
     probe.publish(A, B)
-    shop.drain()
+    probe.drain()
     probe.execute("DELETE FROM probe_note; UPDATE readmodel_cursor SET position = 0")
     probe.publish(C)
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1, 2, 3]
     assert subscription()["acknowledged"] == position(probe)
 
 
-def test_a_gap_in_the_middle_of_a_batch_in_flight_rewinds_too(probe: Probe, shop: Shop) -> None:
+def test_a_gap_in_the_middle_of_a_batch_in_flight_rewinds_too(probe: Probe) -> None:
     probe.publish(A, B)
-    shop.drain()
+    probe.drain()
     probe.publish(C)
     batch = probe.batch()
     probe.execute("DELETE FROM probe_note; DELETE FROM readmodel_cursor")
     batch.deliver()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1, 2, 3]
 
 

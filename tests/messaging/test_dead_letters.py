@@ -51,13 +51,13 @@ def test_a_poisonous_event_parks_its_key_in_order_and_nothing_else(probe: Probe)
     assert probe.acknowledgement().kwargs["cursor"] == cursor().position
 
 
-def test_later_batches_park_behind_a_letter_too(probe: Probe, shop: Shop) -> None:
+def test_later_batches_park_behind_a_letter_too(probe: Probe) -> None:
     probe.publish(A, B)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, None)
     probe.publish(A, B, A)
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [2, 4]
     assert open_letters() == [(A, 1), (A, 3), (A, 5)]
 
@@ -109,29 +109,29 @@ def test_the_lane_stops_at_the_eleventh_poisonous_event_in_a_row_and_resumes(pro
     probe.publish(*keys, *elsewhere)
     for key in keys[1:]:
         probe.when(key, poison)
-    shop.drain()
+    probe.drain()
     assert sorted(probe.noted()) == [1, 15], "the other lane goes on"
     assert len(open_letters()) == 10
     assert "10 poisonous events in a row" in cursor().stopped
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert len(open_letters()) == 10, "stopped is stopped"
     for key in keys:
         probe.when(key, None)
     assert resume(NAME, source=SOURCE, lane=0)
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert sorted(probe.noted()) == [1, 12, 13, 14, 15]
     assert cursor().stopped == ""
     assert not resume(NAME, source=SOURCE, lane=0)
 
 
-def test_a_good_event_in_between_means_that_the_code_is_good(probe: Probe, shop: Shop) -> None:
+def test_a_good_event_in_between_means_that_the_code_is_good(probe: Probe) -> None:
     keys = in_lane(0, 30)
     probe.publish(*keys)
     for key in keys[::2]:
         probe.when(key, poison)
-    shop.drain()
+    probe.drain()
     assert len(open_letters()) == 15
     assert cursor().stopped == ""
 
@@ -139,23 +139,23 @@ def test_a_good_event_in_between_means_that_the_code_is_good(probe: Probe, shop:
 # Retrying
 
 
-def test_a_retry_resumes_in_order(probe: Probe, shop: Shop) -> None:
+def test_a_retry_resumes_in_order(probe: Probe) -> None:
     probe.publish(A, B, A, A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, None)
     assert retry(NAME, source=SOURCE, key=A) == 3
     assert probe.noted(A) == [1, 3, 4]
     assert open_letters() == []
     probe.publish(A)
-    shop.drain()
+    probe.drain()
     assert probe.noted(A) == [1, 3, 4, 5]
 
 
-def test_a_retry_stops_at_the_first_failure(probe: Probe, shop: Shop) -> None:
+def test_a_retry_stops_at_the_first_failure(probe: Probe) -> None:
     probe.publish(A, A, A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, lambda event: poison(event) if event.data.available == 2 else None)
     assert retry(NAME, source=SOURCE, key=A) == 1
     assert probe.noted() == [1]
@@ -173,7 +173,7 @@ def test_a_retry_beside_an_arriving_batch_strands_nothing(probe: Probe, shop: Sh
     """The retry holds the lane: the batch goes away, and comes again when the key is free."""
     probe.publish(A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     working, go_on = Signal(), Signal()
 
     def wait(event: Received) -> None:
@@ -190,17 +190,15 @@ def test_a_retry_beside_an_arriving_batch_strands_nothing(probe: Probe, shop: Sh
     go_on.set()
     assert retried.result(10) == 1
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1, 2]
     assert open_letters() == []
 
 
-def test_a_batch_that_is_being_applied_holds_a_retry_up_which_then_finds_what_it_parked(
-    probe: Probe, shop: Shop
-) -> None:
+def test_a_batch_that_is_being_applied_holds_a_retry_up_which_then_finds_what_it_parked(probe: Probe) -> None:
     probe.publish(A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, None)
     working, go_on = Signal(), Signal()
 
@@ -221,20 +219,20 @@ def test_a_batch_that_is_being_applied_holds_a_retry_up_which_then_finds_what_it
     assert open_letters() == []
 
 
-def test_two_retries_at_once_apply_each_letter_once(probe: Probe, shop: Shop) -> None:
+def test_two_retries_at_once_apply_each_letter_once(probe: Probe) -> None:
     probe.publish(*[A] * 6)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, None)
     retries = [in_background(lambda: retry(NAME, source=SOURCE, key=A)) for _ in range(3)]
     assert sum(future.result(10) for future in retries) == 6
     assert probe.noted() == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_letter_that_is_discarded_while_its_retry_fails_stays_discarded(probe: Probe, shop: Shop) -> None:
+def test_a_letter_that_is_discarded_while_its_retry_fails_stays_discarded(probe: Probe) -> None:
     probe.publish(A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     letter = DeadLetter.objects.get()
 
     def delete_then_fail(event: Received) -> None:
@@ -250,10 +248,10 @@ def test_a_letter_that_is_discarded_while_its_retry_fails_stays_discarded(probe:
     assert open_letters() == []
 
 
-def test_a_letter_that_another_retry_applied_meanwhile_is_not_missed(probe: Probe, shop: Shop) -> None:
+def test_a_letter_that_another_retry_applied_meanwhile_is_not_missed(probe: Probe) -> None:
     probe.publish(A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
 
     def vanish_then_fail(event: Received) -> None:
         in_background(lambda: DeadLetter.objects.all().delete()).result(10)
@@ -267,24 +265,24 @@ def test_a_letter_that_another_retry_applied_meanwhile_is_not_missed(probe: Prob
 # Discarding
 
 
-def test_discarding_the_only_letter_frees_its_key(probe: Probe, shop: Shop) -> None:
+def test_discarding_the_only_letter_frees_its_key(probe: Probe) -> None:
     probe.publish(A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     probe.when(A, None)
     letter = DeadLetter.objects.get()
     assert discard(NAME, position=letter.position, source=SOURCE)
     assert not discard(NAME, position=letter.position, source=SOURCE)
     assert not discard(NAME, position=letter.position + 1, source=SOURCE)
     probe.publish(A)
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [2]
 
 
-def test_discarding_the_first_letter_lets_a_retry_go_on_with_the_rest(probe: Probe, shop: Shop) -> None:
+def test_discarding_the_first_letter_lets_a_retry_go_on_with_the_rest(probe: Probe) -> None:
     probe.publish(A, A, A)
     probe.when(A, lambda event: poison(event) if event.data.available == 1 else None)
-    shop.drain()
+    probe.drain()
     assert retry(NAME, source=SOURCE, key=A) == 0
     assert discard(NAME, position=DeadLetter.objects.earliest("position").position, source=SOURCE)
     assert retry(NAME, source=SOURCE, key=A) == 2
@@ -297,12 +295,12 @@ def test_discarding_the_first_letter_lets_a_retry_go_on_with_the_rest(probe: Pro
 def test_a_cursor_set_back_over_a_letter_leaves_the_letter_as_it_is(probe: Probe, shop: Shop) -> None:
     probe.publish(A, A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     before = list(DeadLetter.objects.order_by("position").values())
     probe.when(A, None)
     set_back()
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == []
     assert list(DeadLetter.objects.order_by("position").values()) == before
     assert retry(NAME, source=SOURCE, key=A) == 2
@@ -312,14 +310,14 @@ def test_a_cursor_set_back_over_a_letter_leaves_the_letter_as_it_is(probe: Probe
 def test_a_cursor_set_back_over_a_discarded_event_does_not_revive_it(probe: Probe, shop: Shop) -> None:
     probe.publish(A, B, A)
     probe.when(A, lambda event: poison(event) if event.data.available == 1 else None)
-    shop.drain()
+    probe.drain()
     assert discard(NAME, position=DeadLetter.objects.earliest("position").position, source=SOURCE)
     assert retry(NAME, source=SOURCE, key=A) == 1
     probe.execute("DELETE FROM probe_note")
     probe.when(A, None)
     set_back()
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [2, 3], "the discarded one never takes effect"
     assert open_letters() == []
 
@@ -327,12 +325,12 @@ def test_a_cursor_set_back_over_a_discarded_event_does_not_revive_it(probe: Prob
 def test_a_discarded_event_that_comes_again_behind_an_open_letter_stays_discarded(probe: Probe, shop: Shop) -> None:
     probe.publish(A, A, A)
     probe.when(A, poison)
-    shop.drain()
+    probe.drain()
     _, second, _ = DeadLetter.objects.order_by("position")
     assert discard(NAME, position=second.position, source=SOURCE)
     set_back()
     shop.time_out()
-    shop.drain()
+    probe.drain()
     assert open_letters() == [(A, 1), (A, 3)]
     with connections[NAME].cursor() as sql:
         sql.execute("SELECT count(*) FROM readmodel_deadletter WHERE discarded_at IS NOT NULL")

@@ -72,22 +72,22 @@ def test_a_resend_holds_all_that_it_claims_to_hold_whatever_the_bounds_are_now(
     assert again.kwargs["events"] == sent.kwargs["events"]
 
 
-def test_everything_arrives_in_order_in_the_smallest_batches(probe: Probe, shop: Shop, settings: Any) -> None:
+def test_everything_arrives_in_order_in_the_smallest_batches(probe: Probe, settings: Any) -> None:
     settings.RELAY_BYTES = 1
     probe.publish(*[A, B, C] * 5)
-    shop.drain()
+    probe.drain()
     assert probe.noted() == list(range(1, 16))
 
 
 # What is not wanted
 
 
-def test_a_lane_full_of_unwanted_events_ends(probe: Probe, shop: Shop, settings: Any) -> None:
+def test_a_lane_full_of_unwanted_events_ends(probe: Probe, settings: Any) -> None:
     settings.RELAY_EVENTS = 3
     append_unwanted(20)
     probe.publish(A)
     append_unwanted(20)
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1]
     assert subscription().scanned == OutboxEvent.objects.filter(lane=0).latest("position").position
 
@@ -124,21 +124,21 @@ def test_a_pass_moves_over_a_bounded_number_of_unwanted_pages(
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
-def test_an_idle_subscription_does_not_scan_the_backlog(probe: Probe, shop: Shop, analyzed: bool) -> None:
+def test_an_idle_subscription_does_not_scan_the_backlog(probe: Probe, analyzed: bool) -> None:
     """Counted in the tuples that PostgreSQL read from the outbox's tables and indexes."""
     append_unwanted(3000)
     probe.publish(A)
     append_unwanted(3000, lane=1)
-    shop.drain()
+    probe.drain()
     if analyzed:
         with connections[SOURCE].cursor() as cursor:
             cursor.execute("ANALYZE inventory_outboxevent")
     due_now()
-    shop.drain()  # empty batches and their acknowledgements
+    probe.drain()  # empty batches and their acknowledgements
     before = tuples_read()
     for _ in range(5):
         due_now()
-        shop.drain()
+        probe.drain()
     assert tuples_read() - before < 1000  # the planner's looks among them
 
 
@@ -201,9 +201,9 @@ def _scans(plan: dict[str, Any]) -> Any:
 # Idle
 
 
-def test_an_idle_subscription_sends_an_empty_batch_with_the_time_it_was_read(probe: Probe, shop: Shop) -> None:
+def test_an_idle_subscription_sends_an_empty_batch_with_the_time_it_was_read(probe: Probe) -> None:
     probe.publish(A)
-    shop.drain()
+    probe.drain()
     before = timezone.now()
     due_now()
     batch = probe.batch(empty=True, lane=0)
@@ -211,22 +211,22 @@ def test_an_idle_subscription_sends_an_empty_batch_with_the_time_it_was_read(pro
     assert datetime.fromisoformat(batch.kwargs["time"]) >= before
 
 
-def test_the_answer_to_an_empty_batch_says_how_fresh_the_consumer_is(probe: Probe, shop: Shop) -> None:
+def test_the_answer_to_an_empty_batch_says_how_fresh_the_consumer_is(probe: Probe) -> None:
     probe.publish(A)
-    shop.drain()
+    probe.drain()
     before = timezone.now()
     due_now()
-    shop.drain()
+    probe.drain()
     assert Cursor.objects.get(source=SOURCE, lane=0).fresh_at >= before
 
 
-def test_an_old_empty_batch_does_not_make_a_consumer_look_less_fresh(probe: Probe, shop: Shop) -> None:
+def test_an_old_empty_batch_does_not_make_a_consumer_look_less_fresh(probe: Probe) -> None:
     due_now()
     old = probe.batch(empty=True)
     old.deliver()
-    shop.drain()
+    probe.drain()
     due_now()
-    shop.drain()
+    probe.drain()
     fresh_at = Cursor.objects.get(source=SOURCE, lane=old.kwargs["lane"]).fresh_at
     old.deliver()
     assert Cursor.objects.get(source=SOURCE, lane=old.kwargs["lane"]).fresh_at == fresh_at
@@ -241,8 +241,8 @@ def test_a_consumer_that_is_behind_is_no_fresher_than_what_it_was_sent(probe: Pr
     assert Cursor.objects.get(source=SOURCE, lane=0).fresh_at == first.recorded_at
 
 
-def test_an_empty_batch_comes_only_after_the_idle_time(probe: Probe, shop: Shop, settings: Any) -> None:
-    shop.drain()
+def test_an_empty_batch_comes_only_after_the_idle_time(probe: Probe, settings: Any) -> None:
+    probe.drain()
     assert relay(SOURCE) == 0
     idle = subscription().due_at - timezone.now()
     assert settings.RELAY_IDLE - timedelta(seconds=5) < idle <= settings.RELAY_IDLE
@@ -271,7 +271,7 @@ def test_a_batch_is_sent_again_under_its_id_with_growing_pauses(probe: Probe, se
     assert subscription().tries == 7
 
 
-def test_after_an_acknowledgement_pauses_begin_anew(probe: Probe, shop: Shop, settings: Any) -> None:
+def test_after_an_acknowledgement_pauses_begin_anew(probe: Probe, settings: Any) -> None:
     probe.publish(A)
     probe.batch()
     due_now()
@@ -299,12 +299,12 @@ def test_a_batch_that_could_not_be_sent_is_sent_when_its_time_out_comes(probe: P
         relay(SOURCE)
     shop.deliveries.away = False
     due_now()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1]
 
 
 def test_a_resend_by_a_relay_that_knows_more_types_brings_those_whole(
-    probe: Probe, shop: Shop, settings: Any, monkeypatch: pytest.MonkeyPatch
+    probe: Probe, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes of the types that it adds are not held against the bound: ``through`` covers them already."""
     settings.RELAY_BYTES = 1
@@ -316,5 +316,5 @@ def test_a_resend_by_a_relay_that_knows_more_types_brings_those_whole(
     assert probe.noted() == []
     monkeypatch.setitem(consumers._consumers, (NAME, SOURCE), probes.CONSUMER)
     due_now()
-    shop.drain()
+    probe.drain()
     assert probe.noted() == [1, 2, 3]

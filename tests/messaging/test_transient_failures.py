@@ -11,7 +11,6 @@ from readmodel.models import Cursor, DeadLetter
 from shop.messaging import receiving
 from shop.messaging.batches import Received
 from shop.messaging.failures import is_transient
-from tests.harness import Shop
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 
 A, B = in_lane(0, 2)
@@ -132,7 +131,7 @@ def test_a_transient_failure_in_half_of_a_batch_keeps_what_was_committed(probe: 
     assert [letter.key for letter in DeadLetter.objects.all()] == [keys[1]]
 
 
-def test_a_consumer_that_waits_for_a_lock_in_vain_is_sent_the_batch_again(probe: Probe, shop: Shop) -> None:
+def test_a_consumer_that_waits_for_a_lock_in_vain_is_sent_the_batch_again(probe: Probe) -> None:
     other = connections[NAME].copy()
     waits = iter([True])
 
