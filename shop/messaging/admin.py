@@ -134,16 +134,16 @@ class SubscriptionPage(ReadOnlyPage):
         for row in rows:
             row.lag = found.get((row.consumer, row.lane))
 
-    @admin.display(description="head of the lane")
+    @admin.display(description="lane's head")
     def head(self, row: Any) -> object:
         return row.lag.head if row.lag else NOTHING
 
-    @admin.display(description="events behind")
+    @admin.display(description="events behind (+: at least)")
     def behind(self, row: Any) -> str | SafeString:
         if row.lag is None:
             return badge("no consumer of this name", "danger")
         if row.lag.more:
-            return badge(f"{row.lag.events} or more (first {LAG_CAP} of the lane)", "danger")
+            return badge(f"{min(row.lag.events, LAG_CAP)}+", "danger")
         return badge(str(row.lag.events), "warning") if row.lag.events else badge("none", "success")
 
     @admin.display(description="oldest waits for")
@@ -154,7 +154,7 @@ class SubscriptionPage(ReadOnlyPage):
     def flight(self, row: Any) -> str:
         return NOTHING if row.batch is None else f"{row.after} to {row.through}, sent {age(row.sent_at)} ago"
 
-    @admin.display(description="next resend or empty batch (UTC)")
+    @admin.display(description="next send (UTC)")
     def due(self, row: Any) -> str:
         return moment(row.due_at)
 

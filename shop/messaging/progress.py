@@ -14,7 +14,8 @@ TRACE_LIMIT = 200  # events of one key that a trace shows, at the most
 
 LAG_CAP = 10_000  # rows of a lane that are read to count what is behind, at the most
 
-# For each subscription: the lane's newest position, and what its consumer wants and has not acknowledged.
+# For each subscription: the lane's newest position, and what its consumer wants and has not acknowledged;
+# up to ``scanned`` there is none of that.
 LAG = """
 SELECT s.consumer, s.lane, coalesce(head.position, 0), behind.events, behind.oldest, behind.rows > %(cap)s
 FROM {subscription} AS s
@@ -26,7 +27,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS rows, count(*) FILTER (WHERE ours) AS events, min(recorded_at) FILTER (WHERE ours) AS oldest
     FROM (
         SELECT recorded_at, type = ANY(string_to_array(wanted.types, ' ')) AS ours FROM {outbox}
-        WHERE lane = s.lane AND position > s.acknowledged ORDER BY position LIMIT %(cap)s + 1
+        WHERE lane = s.lane AND position > s.scanned ORDER BY position LIMIT %(cap)s + 1
     ) AS page
 ) AS behind
 """

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -42,20 +41,20 @@ def shown(boss: Browser, model: str, query: str = "") -> list[str]:
     return [str(row.pk) for row in boss.listed(model, query).context["cl"].result_list]
 
 
-@pytest.mark.parametrize("model", BIG)
-def test_a_big_list_counts_nothing_and_reads_each_page_with_a_limit(model: str, shop: Shop, boss: Browser) -> None:
+def test_a_big_list_counts_nothing_and_reads_each_page_with_a_limit(shop: Shop, boss: Browser) -> None:
     shop.member()
     shop.sell("phone", stock=3)
     shop.drain()
     shop.place(("phone", 1))
     shop.drain()
-    with queries() as said:
-        assert boss.listed(model).status_code == 200
-    table = model if model != "authtoken_tokenproxy" else "authtoken_token"
-    assert not [sql for sql in said if "COUNT(" in sql.upper()]
-    reads = [sql for sql in said if f'FROM "{table}"' in sql and "ORDER BY" in sql]
-    assert reads
-    assert all("LIMIT 51" in sql for sql in reads)
+    for model in BIG:
+        with queries() as said:
+            assert boss.listed(model).status_code == 200
+        table = "authtoken_token" if model == "authtoken_tokenproxy" else model
+        assert not [sql for sql in said if "COUNT(" in sql.upper()], model
+        reads = [sql for sql in said if f'FROM "{table}"' in sql and "ORDER BY" in sql]
+        assert reads, model
+        assert all("LIMIT 51" in sql for sql in reads), reads
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(shop: Shop, boss: Browser) -> None:
@@ -140,8 +139,8 @@ def test_a_list_can_be_filtered_only_where_an_index_serves(shop: Shop, boss: Bro
 
 
 def test_an_address_cannot_sort_a_list_by_another_column(shop: Shop, boss: Browser) -> None:
-    shop.sell("b", stock=1)
-    shop.sell("a", stock=9)
+    shop.sell("b", stock=9)
+    shop.sell("a", stock=1)
     assert shown(boss, "inventory_stockitem", "?o=-1") == ["a", "b"]
 
 
