@@ -135,18 +135,18 @@ class Shop:
 
     # Time and messages
 
-    def scan(self) -> int:
-        """What beat's scans do: relay every outbox."""
-        return sum(relay(app.label) for app in publishers())
+    def scan(self, *labels: str) -> int:
+        """What beat's scans do: relay every outbox, or some."""
+        return sum(relay(label) for label in labels or [app.label for app in publishers()])
 
     def drain(self) -> None:
         """Run relay and consumers until the system is quiet."""
         while self.scan() + self.deliveries.run():
             pass
 
-    def time_out(self) -> None:
-        """Let every time-out of the relay come: what is in flight is sent again, the idle are asked."""
-        for app in publishers():
+    def time_out(self, *labels: str) -> None:
+        """Let the time-outs of all relays, or of some, come: what is in flight is sent again, the idle are asked."""
+        for app in map(context, labels) if labels else publishers():
             app.table("Subscription").objects.update(due_at=timezone.now() - timedelta(seconds=1))
 
     # Queries

@@ -1,0 +1,115 @@
+"""What contexts say to each other survives its way, under names that never change."""
+
+import json
+from datetime import UTC, datetime
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shop.messaging.events import Event, UnknownEvent, decode, encode, event, event_types
+
+WIRE_NAMES = [
+    "catalogue.product-added",
+    "catalogue.product-changed",
+    "catalogue.product-delisted",
+    "catalogue.product-listed",
+    "inventory.inventory-lock-failed",
+    "inventory.inventory-locked",
+    "inventory.stock-changed",
+    "members.member-changed",
+    "members.member-joined",
+    "orders.order-cancelled",
+    "orders.order-confirmed",
+    "orders.order-created",
+]
+
+FIELDS = {
+    "catalogue.product-added": "sku name category price listed",
+    "catalogue.product-changed": "sku name category price listed",
+    "catalogue.product-delisted": "sku",
+    "catalogue.product-listed": "sku",
+    "inventory.inventory-lock-failed": "order_id short",
+    "inventory.inventory-locked": "order_id",
+    "inventory.stock-changed": "sku available reserved",
+    "members.member-changed": "member_id name active",
+    "members.member-joined": "member_id name active",
+    "orders.order-cancelled": "order_id reason at",
+    "orders.order-confirmed": "order_id at",
+    "orders.order-created": "order_id member_id lines total currency placed_at",
+}
+
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(st.characters(exclude_categories=("Cs",))),
+    int: st.integers(-(2**63), 2**63 - 1),
+    bool: st.booleans(),
+    UUID: st.uuids(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    type(None): st.none(),
+}
+
+
+def values_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a field's type."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if get_origin(kind) in (Union, UnionType):
+        return st.one_of(*map(values_of, get_args(kind)))
+    if get_origin(kind) is tuple:
+        inner, _ = get_args(kind)
+        return st.lists(values_of(inner), max_size=3).map(tuple)
+    return st.builds(kind, **{field.name: values_of(field.type) for field in msgspec.structs.fields(kind)})
+
+
+def test_wire_names_are_permanent() -> None:
+    """Old events carry them for good: a name that is missing here is a new event's, one too many was renamed."""
+    assert [kind.wire_name for kind in event_types()] == WIRE_NAMES
+
+
+@pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.wire_name)
+def test_fields_are_permanent(kind: type[Event]) -> None:
+    """They may become more, with defaults; none is renamed or taken away."""
+    names = [field.name for field in msgspec.structs.fields(kind)]
+    expected = FIELDS[kind.wire_name].split()
+    assert names[: len(expected)] == expected
+    assert all(not field.required for field in msgspec.structs.fields(kind)[len(expected) :])
+
+
+@pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.wire_name)
+def test_every_event_survives_its_way(kind: type[Event]) -> None:
+    @settings(max_examples=50, deadline=None)
+    @given(values_of(kind))
+    def survives(said: Event) -> None:
+        heard = decode(kind.wire_name, json.loads(encode(said)))
+        assert heard == said
+        assert type(heard) is kind
+
+    survives()
+
+
+def test_a_reader_ignores_fields_that_it_does_not_know() -> None:
+    heard = decode("catalogue.product-listed", {"sku": "phone", "since": "today"})
+    assert heard.sku == "phone"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("data", [{}, {"sku": 1}, {"sku": None}, [], "phone", None], ids=repr)
+def test_what_is_not_an_event_of_its_name_is_refused(data: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode("catalogue.product-listed", data)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UnknownEvent, match="nobody"):
+        decode("nobody.said-so", {})
+
+
+def test_two_events_do_not_share_a_name() -> None:
+    class Impostor(Event):
+        pass
+
+    with pytest.raises(ValueError, match="two events are named"):
+        event("catalogue.product-added")(Impostor)
