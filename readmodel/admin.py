@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from readmodel.models import Cursor, DeadLetter, OrderView
 from shop.console.pages import ReadOnlyPage
 from shop.console.shown import Panel, badge, moment, page_link, pretty
-from shop.messaging.admin import CursorPage, DeadLetterPage
+from shop.messaging.admin import CursorPage
+from shop.messaging.letters import DeadLetterPage
 from shop.values import format_money
 
 COLOURS = {"open": "info", "confirmed": "success", "shipped": "primary", "cancelled": "danger"}

@@ -13,7 +13,8 @@ from shop.catalogue import services
 from shop.catalogue.models import OutboxEvent, Product, Subscription
 from shop.console.pages import DomainPage, RefusableForm, each
 from shop.console.shown import badge
-from shop.messaging.admin import OutboxEventPage, SubscriptionPage, events_of_key
+from shop.messaging.admin import OutboxEventPage, SubscriptionPage
+from shop.messaging.timeline import events_of_key
 from shop.values import format_money
 
 

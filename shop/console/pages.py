@@ -77,6 +77,12 @@ class Page(ModelAdmin):  # type: ignore[misc]
         filters = [entry.parameter_name for entry in self.list_filter if hasattr(entry, "parameter_name")]
         return lookup in self.lookups or lookup in filters
 
+    def response_action(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+        """Run an action on what was selected: rows of one page, never all that the list could show."""
+        selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        response: HttpResponse | None = super().response_action(request, queryset.filter(pk__in=selected))
+        return response
+
     # Rows
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

@@ -20,7 +20,8 @@ from shop.console.pages import DomainPage, Page, RefusableForm, each
 from shop.console.shown import badge, page_link
 from shop.members import services
 from shop.members.models import Member, OutboxEvent, Subscription
-from shop.messaging.admin import OutboxEventPage, SubscriptionPage, events_of_key
+from shop.messaging.admin import OutboxEventPage, SubscriptionPage
+from shop.messaging.timeline import events_of_key
 
 
 class JoinForm(RefusableForm):

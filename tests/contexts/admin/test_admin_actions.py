@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from rest_framework.authtoken.models import Token
 
 from inventory.models import StockItem
@@ -258,6 +258,20 @@ def test_a_token_is_given_and_revoked_and_its_key_is_neither_listed_nor_logged(s
     boss.client.post(boss.url("authtoken_tokenproxy", "delete", boss.user.pk), {"post": "yes"})
     assert not Token.objects.exists()
     assert logged(boss.user) == ["boss: Given an API token.", "boss: Its API token was revoked."]
+
+
+def test_a_user_of_the_staff_is_made_with_a_role_and_a_password(shop: Shop, boss: Browser) -> None:
+    role = Group.objects.create(name="clerks")
+    secret = {"password1": "a-long-and-odd-one", "password2": "a-long-and-odd-one"}
+    boss.save("auth_user", username="clerk", usable_password="true", **secret)
+    clerk = User.objects.get(username="clerk")
+    assert clerk.check_password("a-long-and-odd-one")
+    joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    boss.save("auth_user", clerk.pk, username="clerk", is_staff="on", is_active="on", groups=[role.pk], **joined)
+    clerk.refresh_from_db()
+    assert clerk.is_staff
+    assert list(clerk.groups.all()) == [role]
+    assert not Member.objects.exists()
 
 
 # Permissions

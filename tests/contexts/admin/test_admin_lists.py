@@ -11,6 +11,7 @@ from django.utils import timezone
 from inventory import services as inventory
 from orders.models import OutboxEvent
 from readmodel.models import OrderView
+from shop.catalogue.models import Product
 from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
 
@@ -142,6 +143,13 @@ def test_an_address_cannot_sort_a_list_by_another_column(shop: Shop, boss: Brows
     shop.sell("b", stock=9)
     shop.sell("a", stock=1)
     assert shown(boss, "inventory_stockitem", "?o=-1") == ["a", "b"]
+
+
+def test_an_action_on_everything_runs_on_what_was_selected_alone(shop: Shop, boss: Browser) -> None:
+    for sku in ("a", "b"):
+        shop.sell(sku)
+    boss.select("catalogue_product", "delist_products", "a", select_across="1")
+    assert list(Product.objects.order_by("sku").values_list("listed", flat=True)) == [False, True]
 
 
 def test_open_orders_can_be_listed_alone(shop: Shop, boss: Browser) -> None:
