@@ -11,9 +11,9 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWi
 
 from inventory import policies, services
 from inventory.models import Claim, Cursor, DeadLetter, OutboxEvent, Reservation, StockItem, StockMovement, Subscription
-from shop.console.dialogs import Dialog, dialog
-from shop.console.pages import ReadOnlyPage
-from shop.console.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.admin.dialogs import Dialog, dialog
+from shop.admin.pages import ReadOnlyPage
+from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
 from shop.messaging.admin import CursorPage, OutboxEventPage, SubscriptionPage
 from shop.messaging.letters import DeadLetterPage
 from shop.messaging.timeline import events_of_key, timeline

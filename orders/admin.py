@@ -12,9 +12,9 @@ from django.utils import timezone
 from orders import services
 from orders.events import CancelledByStaff, OutOfStock
 from orders.models import Cursor, DeadLetter, MemberCopy, Order, OutboxEvent, ProductCopy, Status, Subscription
-from shop.console.dialogs import Dialog, dialog
-from shop.console.pages import ReadOnlyPage, confirmed, each
-from shop.console.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
+from shop.admin.dialogs import Dialog, dialog
+from shop.admin.pages import ReadOnlyPage, confirmed, each
+from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
 from shop.messaging.admin import CursorPage, OutboxEventPage, SubscriptionPage
 from shop.messaging.letters import DeadLetterPage
 from shop.messaging.timeline import timeline

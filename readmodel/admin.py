@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from readmodel.models import Cursor, DeadLetter, OrderView
-from shop.console.pages import ReadOnlyPage
-from shop.console.shown import Panel, badge, moment, page_link, pretty
+from shop.admin.pages import ReadOnlyPage
+from shop.admin.shown import Panel, badge, moment, page_link, pretty
 from shop.messaging.admin import CursorPage
 from shop.messaging.letters import DeadLetterPage
 from shop.values import format_money

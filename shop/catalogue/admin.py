@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from shop.admin.pages import DomainPage, RefusableForm, each
+from shop.admin.shown import badge
 from shop.catalogue import services
 from shop.catalogue.models import OutboxEvent, Product, Subscription
-from shop.console.pages import DomainPage, RefusableForm, each
-from shop.console.shown import badge
 from shop.messaging.admin import OutboxEventPage, SubscriptionPage
 from shop.messaging.timeline import events_of_key
 from shop.values import format_money

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from shop.console.shown import list_url
+from shop.admin.shown import list_url
 
 MENU = (
     ("Orders", (("Orders", "orders_order", "receipt_long"), ("Product copies", "orders_productcopy", "content_copy"))),

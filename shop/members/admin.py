@@ -15,9 +15,9 @@ from rest_framework.authtoken.models import TokenProxy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm  # type: ignore[import-untyped]
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget  # type: ignore[import-untyped]
 
-from shop.console.lists import KeysetChangeList
-from shop.console.pages import DomainPage, Page, RefusableForm, each
-from shop.console.shown import badge, page_link
+from shop.admin.lists import KeysetChangeList
+from shop.admin.pages import DomainPage, Page, RefusableForm, each
+from shop.admin.shown import badge, page_link
 from shop.members import services
 from shop.members.models import Member, OutboxEvent, Subscription
 from shop.messaging.admin import OutboxEventPage, SubscriptionPage

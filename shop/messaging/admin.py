@@ -14,8 +14,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from shop.console.pages import ReadOnlyPage
-from shop.console.shown import NOTHING, Panel, age, badge, counted, moment, pretty
+from shop.admin.pages import ReadOnlyPage
+from shop.admin.shown import NOTHING, Panel, age, badge, counted, moment, pretty
 from shop.messaging import deadletters
 from shop.messaging.contexts import context
 from shop.messaging.progress import LAG_CAP, Progress, lags

@@ -7,9 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError as BrokerAway
 
-from shop.console.dialogs import Dialog, dialog
-from shop.console.pages import Page, ReadOnlyPage, confirmed
-from shop.console.shown import Panel, badge, counted, moment, page_link, pretty
+from shop.admin.dialogs import Dialog, dialog
+from shop.admin.pages import Page, ReadOnlyPage, confirmed
+from shop.admin.shown import Panel, badge, counted, moment, page_link, pretty
 from shop.messaging import deadletters
 from shop.messaging.consumers import consumers_of
 from shop.messaging.contexts import publishers

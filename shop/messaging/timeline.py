@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
-from shop.console.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
 from shop.messaging.progress import Progress, State, trace
 
 COLOURS = {State.WAITING: "warning", State.SENT: "info", State.ACKNOWLEDGED: "success", State.NOT_WANTED: ""}

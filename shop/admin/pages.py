@@ -1,6 +1,6 @@
 """What every admin page of the shop is made of.
 
-A list is read by :mod:`shop.console.lists`. A database that does not answer costs the pages of its own
+A list is read by :mod:`shop.admin.lists`. A database that does not answer costs the pages of its own
 context, which say so, and no others. What was done is logged once it is committed. Nothing is deleted.
 """
 
@@ -19,8 +19,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
-from shop.console.lists import KeysetChangeList, exactly
-from shop.console.shown import Panel, counted
+from shop.admin.lists import KeysetChangeList, exactly
+from shop.admin.shown import Panel, counted
 from shop.errors import DomainError
 
 View = Callable[..., HttpResponseBase]

@@ -13,7 +13,7 @@ from unfold.decorators import action  # type: ignore[import-untyped]
 from unfold.enums import ActionVariant  # type: ignore[import-untyped]
 from unfold.forms import BaseDialogForm  # type: ignore[import-untyped]
 
-from shop.console.shown import list_url
+from shop.admin.shown import list_url
 from shop.errors import DomainError
 
 Act = Callable[..., str | tuple[int, str]]
