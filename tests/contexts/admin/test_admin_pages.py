@@ -56,6 +56,8 @@ def test_each_list_is_shown_while_it_is_empty(boss: Browser) -> None:
     answers = {name: boss.listed(name) for name in REGISTERED}
     assert {answer.status_code for answer in answers.values()} == {200}
     assert "There are no open dead letters" in answers["orders_deadletter"].content.decode()
+    for query in ("?q=x", "?order_id=01a20c78-0bbf-72d6-ba6f-59b410660473"):
+        assert "Nothing was found." in boss.listed("inventory_claim", query).content.decode()
 
 
 def test_what_the_domain_writes_can_neither_be_added_nor_deleted_by_hand(boss: Browser) -> None:
