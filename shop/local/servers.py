@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shop.local.addresses import broker_url, data_folder, instance_folder, socket_folder
+from shop.local.addresses import CHECKOUT, broker_url, data_folder, instance_folder, socket_folder
 from shop.local.postgres import Postgres
 from shop.local.programs import ServerError
 from shop.local.valkey import Valkey
@@ -44,6 +44,8 @@ def ensure_running(instance: str, names: Iterable[str] = NAMES) -> list[str]:
         missing = [server for server in wanted if not server.running()]
         for server in missing:
             server.start()
+        if data_folder(instance) != instance_folder(instance):  # whose is it, when the checkout is gone?
+            (data_folder(instance) / "checkout").write_text(f"{CHECKOUT}\n")
     return [server.name for server in missing]
 
 

@@ -157,8 +157,9 @@ class Stack:
             if now is None:
                 self._started.update(servers.ensure_running(self.instance, [server.name]))
                 now = server.pid()
+            if now != before:  # a worker that found it missing may have been quicker than we
                 self.say(f"{server.name} (pid {before}) died; runs again as pid {now}")
-            with_news |= now != before
+                with_news = True
             self._servers[server.name] = now
         if with_news:
             self.publish()
