@@ -83,13 +83,12 @@ def adjust_stock(*, sku: str, quantity: int, note: str, at: datetime) -> StockIt
 def items_for(skus: Iterable[str]) -> dict[str, StockItem]:
     """The items of these SKUs, locked; new ones, not yet stored, where there are none."""
     wanted = set(skus)
-    items = _locked_items(wanted)
-    if len(items) < len(wanted):
+    if StockItem.objects.filter(pk__in=wanted).count() < len(wanted):
+        # One maker at a time, and before any item is locked: it may have to wait for another that made some of these.
         with connections["inventory"].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('new stock items'))")  # one maker at a time
-        items = _locked_items(wanted)
-        items |= {sku: StockItem.open(sku=sku) for sku in sorted(wanted - items.keys())}
-    return items
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('new stock items'))")
+    items = _locked_items(wanted)
+    return items | {sku: StockItem.open(sku=sku) for sku in sorted(wanted - items.keys())}
 
 
 def _locked_items(skus: Iterable[str]) -> dict[str, StockItem]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from django.db import connections
@@ -37,10 +36,10 @@ FROM readmodel_membername AS m WHERE m.member_id = o.member_id AND m.member_id =
 def project_orders(batch: Batch) -> None:
     """Make or bring up to date the view of each order of the batch."""
     names = _names_of({order.member_id for order in batch.of(OrderCreated)})
-    created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated)}
-    decided = {fact.order_id for fact in batch.of(OrderFact)} - created.keys()
-    earlier = OrderView.objects.in_bulk(list(decided))
-    views: dict[UUID, OrderView] = created | earlier
+    ids = {fact.order_id for fact in batch.of(OrderFact)}
+    shown = {view.pk: view for view in OrderView.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
+    created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
+    views = created | shown
     for received in batch:
         match received.data:
             case OrderConfirmed(order_id=order_id, at=at):
@@ -48,10 +47,10 @@ def project_orders(batch: Batch) -> None:
             case OrderCancelled(order_id=order_id, at=at, reason=reason):
                 _decide(views[order_id], "cancelled", at)
                 views[order_id].reason = msgspec.to_builtins(reason)
-    if earlier:
-        rows.update("readmodel", [earlier[pk] for pk in sorted(earlier)], DECIDED)
+    if shown:
+        rows.update("readmodel", [shown[pk] for pk in sorted(shown)], DECIDED)
     if created:
-        rows.insert("readmodel", [created[pk] for pk in sorted(created)], ignore_conflicts=True)
+        rows.insert("readmodel", [created[pk] for pk in sorted(created)])
 
 
 def project_members(batch: Batch) -> None:

@@ -99,6 +99,12 @@ class Deliveries:
         self.waiting.remove(delivery)
         return delivery
 
+    def take(self, queue: str, **arguments: Any) -> list[Delivery]:
+        """Take out all messages to a queue, or of those the ones with these arguments."""
+        taken = [d for d in self.waiting if d.queue == queue and arguments.items() <= d.kwargs.items()]
+        self.waiting = [d for d in self.waiting if d not in taken]
+        return taken
+
     def run(self) -> int:
         """Deliver everything, and what comes of it; how many were delivered."""
         count = 0

@@ -13,7 +13,7 @@ from django.db import connections, models
 
 from shop.messaging import arrays
 
-INSERT = "INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}"
+INSERT = "INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})"
 UPDATE = "UPDATE {table} AS t SET {assignments} FROM unnest({arrays}) AS v (pk, {columns}) WHERE t.{pk} = v.pk"
 
 
@@ -21,7 +21,7 @@ class RowsVanished(RuntimeError):
     """Rows that were loaded to be changed are no longer there."""
 
 
-def insert(alias: str, rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
+def insert(alias: str, rows: Sequence[models.Model]) -> None:
     """Insert rows of one model, in the order given. An automatic key is left to the database."""
     meta = type(rows[0])._meta
     fields = [field for field in meta.local_concrete_fields if field is not meta.auto_field]
@@ -29,7 +29,6 @@ def insert(alias: str, rows: Sequence[models.Model], *, ignore_conflicts: bool =
         table=meta.db_table,
         columns=", ".join(str(field.column) for field in fields),
         arrays=_arrays(alias, fields),
-        conflict="ON CONFLICT DO NOTHING" if ignore_conflicts else "",
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, [_column(field, rows) for field in fields])
