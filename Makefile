@@ -67,4 +67,5 @@ clean:
 	fi; \
 	echo 'installing $*.txt into .venv (a minute the first time)'; \
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $*.txt || exit 1; \
-	echo "$$want" > $@
+	echo "$$want" > $@; \
+	if [ $* = requirements-dev ]; then cp $@ .venv/for-requirements; fi  # it holds the other
