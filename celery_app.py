@@ -15,9 +15,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 from celery import Celery, signals
 from django.conf import settings
 from django.db import connections
-from kombu import Queue
+from kombu import Exchange, Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
+
+EXCHANGE = Exchange("shop", type="topic")
 
 app = Celery("shop")
 app.autodiscover_tasks()
@@ -36,7 +38,7 @@ def configure(sender: Celery, **kwargs: object) -> None:
             "socket_keepalive": True,
             "socket_timeout": 10,  # seconds
         },
-        task_queues=[Queue(name, queue_arguments=quorum) for name in queues],
+        task_queues=[Queue(name, EXCHANGE, routing_key=name, queue_arguments=quorum) for name in queues],
         task_default_queue="orders",
         task_create_missing_queues=False,
         # The log is the truth and the broker a hint: a task is done when its transaction is.

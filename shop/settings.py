@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from environs import Env
 
@@ -37,7 +38,10 @@ CONNECTION_OPTIONS = {
 
 
 def _database(context: str) -> dict[str, Any]:
-    default = f"{DATABASE_URL}_{context}" if DATABASE_URL else addresses.database_url(context, INSTANCE)
+    default = addresses.database_url(context, INSTANCE)
+    if DATABASE_URL:
+        server = urlsplit(DATABASE_URL)
+        default = server._replace(path=f"{server.path}_{context}").geturl()
     database: dict[str, Any] = env.dj_db_url(f"{context.upper()}_DATABASE_URL", default, conn_max_age=None)
     database["CONN_HEALTH_CHECKS"] = True  # once a request, before its first query
     database["OPTIONS"] = CONNECTION_OPTIONS | database.get("OPTIONS", {})

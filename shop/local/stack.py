@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from celery_app import app
+from shop.console.audit import wait_until_at_rest
 from shop.local import ports, servers
 from shop.local.addresses import instance_folder
 from shop.local.interrupts import Interrupts
@@ -27,6 +28,8 @@ from shop.local.valkey import Valkey
 
 #: seconds until everything must answer
 READY_LIMIT = 120
+#: seconds that a stack with a backlog is given to work it off before it is called ready all the same
+REST_LIMIT = 20
 
 Say = Callable[[str], None]
 
@@ -52,6 +55,7 @@ def running_stack(
             stack.start_programs(undo, programs(host, reserved.getsockname()[1], web_workers, concurrency))
             stack.base_url = f"http://{_reachable(host)}:{reserved.getsockname()[1]}"
             stack.await_ready()
+            wait_until_at_rest(limit=REST_LIMIT)  # what was seeded is known everywhere: it can be ordered
             undo.callback(stack.file.remove)
             stack.publish()
             yield stack

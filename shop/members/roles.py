@@ -5,10 +5,29 @@ from collections.abc import Mapping
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
+MACHINERY = (
+    *(
+        f"{label}.{act}"
+        for label in ("members", "catalogue", "orders", "inventory")
+        for act in ("view_outboxevent", "view_subscription")
+    ),
+    *(
+        f"{label}.{act}"
+        for label in ("orders", "inventory", "readmodel")
+        for act in ("view_cursor", "change_cursor", "view_deadletter", "change_deadletter")
+    ),
+)
+
 ROLES: Mapping[str, tuple[str, ...]] = {
     "catalogue": ("catalogue.view_product", "catalogue.add_product", "catalogue.change_product"),
-    "stock": ("inventory.view_stockitem", "inventory.change_stockitem", "inventory.view_stockmovement"),
-    "orders": ("orders.view_order", "orders.change_order"),
+    "stock": (
+        "inventory.view_stockitem",
+        "inventory.change_stockitem",
+        "inventory.view_stockmovement",
+        "inventory.view_claim",
+    ),
+    "orders": ("orders.view_order", "orders.change_order", "inventory.view_claim"),
+    "operations": MACHINERY,
 }
 
 

@@ -10,7 +10,7 @@ from shop.messaging.batches import Batch
 from shop.messaging.consumers import consumer_of
 from shop.messaging.contexts import ContextConfig, context
 from shop.messaging.failures import is_transient
-from shop.messaging.relay import relay
+from shop.messaging.relay import wake
 
 
 def retry(label: str, *, source: str, key: str) -> int:
@@ -27,7 +27,7 @@ def retry(label: str, *, source: str, key: str) -> int:
     while _retry_first(app, source, key):
         applied += 1
     if applied and app.publishes:
-        relay(label)
+        wake(label)
     return applied
 
 

@@ -27,7 +27,7 @@ from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failures import is_transient
 from shop.messaging.isolation import Isolation
-from shop.messaging.relay import relay
+from shop.messaging.relay import wake
 from shop.messaging.steps import Step, reached
 
 TRIES = 3  # of a batch in this process, when failures are transient; then the producer sends it again
@@ -56,8 +56,8 @@ class Begun:
 
 def receive(consumer: Consumer, message: Message) -> None:
     """Apply a batch once, and acknowledge it; leave it unacknowledged while that cannot be done."""
-    if not set(consumer.types) <= set(message.types):
-        return  # filtered by fewer types than are wanted now: wait for a producer that is up to date
+    if not _is_of_our_time(consumer, message):
+        return
     for attempt in range(1, TRIES + 1):
         try:
             position = _advance(consumer, message)
@@ -84,7 +84,18 @@ def receive(consumer: Consumer, message: Message) -> None:
     )
     reached(Step.ACKNOWLEDGEMENT_SENT)
     if context(consumer.name).publishes:
-        relay(consumer.name)  # what the reaction recorded goes out at once
+        wake(consumer.name)  # what the reaction recorded goes out at once
+
+
+def _is_of_our_time(consumer: Consumer, message: Message) -> bool:
+    """Whether producer and consumer agree on what is wanted.
+
+    While versions are mixed they may not: a producer that filters by fewer types has left out what is
+    wanted now, and one that sends what is not wanted here knows a newer consumer. Either way the batch is
+    left alone, to come again when both are up to date.
+    """
+    sent = {event["type"] for event in message.events}
+    return sent <= set(consumer.types) <= set(message.types)
 
 
 def _advance(consumer: Consumer, message: Message) -> int | None:
@@ -94,9 +105,7 @@ def _advance(consumer: Consumer, message: Message) -> int | None:
         return None
     if begun.position >= message.through or begun.position < message.after:
         return begun.position
-    events = [
-        event for event in message.events if event["type"] in consumer.types and position_of(event) > begun.position
-    ]
+    events = [event for event in message.events if position_of(event) > begun.position]
     reached(Step.ATTEMPT_RECORDED)
     isolation = Isolation(consumer, message, position=begun.position)
     try:
