@@ -3,13 +3,17 @@
 import json
 from io import StringIO
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.utils import timezone
 
+from inventory.services import receive_stock
 from readmodel.models import MemberName
 from shop.console.audit import Report, audit, wait_until_at_rest
 from shop.console.audit.running import SHOWN
+from shop.console.audit.snapshots import snapshot
 from shop.messaging.relay import relay
 from tests.harness import Shop
 
@@ -70,6 +74,17 @@ def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> 
     assert {"orders.decided", "claims.orders", "readmodel.orders"} <= set(report.broken)
     rows = {result.invariant.name: result.rows for result in report.results}
     assert [row["order_id"] for row in rows["orders.decided"]] == [order.pk]
+
+
+def test_a_snapshot_stays_as_it_was_and_cannot_be_written_through(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    with snapshot("inventory") as earlier:
+        receive_stock(sku="phone", quantity=1, at=timezone.now())
+        assert earlier.rows("SELECT available FROM inventory_stockitem") == [{"available": 3}]
+        assert list(earlier.stream("SELECT available FROM inventory_stockitem")) == [{"available": 3}]
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            earlier.rows("DELETE FROM inventory_stockitem RETURNING sku")
+    assert shop.stock("phone") == (4, 0)
 
 
 def test_keys_with_a_dead_letter_are_left_out_and_listed(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from pytest_django import DjangoDbBlocker
 
 from orders.models import Order
 from shop.console.audit import audit
+from shop.console.audit.running import INVARIANTS
 from tests.backups import Backup, backups
 from tests.harness import Deliveries, Shop
 
@@ -122,6 +123,11 @@ CORRUPTIONS = {
         "UPDATE inventory_claim SET status = 'locked' WHERE order_id = %(cancelled)s",
         {"stock.reserved", "stock.moved", "claims.orders"},
     ),
+    "the reservation of a confirmed order is released": (
+        "inventory",
+        "UPDATE inventory_claim SET status = 'released' WHERE order_id = %(confirmed)s",
+        {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
     "an order is claimed for before it was heard of": (
         "inventory",
         "INSERT INTO inventory_claim VALUES (%(undelivered)s, 'released', '[]', now())",
@@ -217,6 +223,11 @@ CORRUPTIONS = {
         EVENT_LIKE.format(context="orders", type="type", data="data", where="key = %(undelivered)s"),
         {"orders.announced"},
     ),
+    "an order is another member's than it announced": (
+        "orders",
+        "UPDATE orders_order SET member_id = member_id + 1 WHERE id = %(undelivered)s",
+        {"orders.announced"},
+    ),
     "an order's total is not that of its lines": (
         "orders",
         "UPDATE orders_order SET total = total - 1 WHERE id = %(undelivered)s",
@@ -307,6 +318,16 @@ CORRUPTIONS = {
         "UPDATE members_subscription SET acknowledged = acknowledged + 1000, scanned = scanned + 1000",
         {"messaging.positions"},
     ),
+    "more is scanned than there is": (
+        "catalogue",
+        "UPDATE catalogue_subscription SET scanned = scanned + 1000",
+        {"messaging.positions"},
+    ),
+    "less is scanned than is acknowledged": (
+        "default",
+        "UPDATE members_subscription SET scanned = acknowledged - 1 WHERE acknowledged > 0",
+        {"messaging.positions"},
+    ),
     "a wanted event was passed over": (
         "orders",
         "UPDATE orders_subscription AS s SET scanned = e.position FROM orders_outboxevent AS e "
@@ -333,3 +354,7 @@ def test_the_audit_names_what_is_broken_when(what: str, corrupt: Callable[[str, 
     alias, sql, broken = CORRUPTIONS[what]
     corrupt(alias, sql)
     assert set(audit().broken) == broken
+
+
+def test_there_is_something_that_breaks_each_invariant() -> None:
+    assert {invariant.name for invariant in INVARIANTS} == set().union(*(names for _, _, names in CORRUPTIONS.values()))
