@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from inventory.models import OutboxEvent, Subscription
 from readmodel.models import Cursor
-from shop.messaging import broker, consumers
-from shop.messaging import relay as relaying
+from shop.messaging import broker, consumers, pages
 from shop.messaging.partitions import SIZE
 from shop.messaging.relay import relay
 from tests.harness import Shop
@@ -177,8 +176,8 @@ def test_only_the_lane_s_next_rows_are_read_however_many_partitions_there_are(pr
             append_unwanted(500)
         try:
             cursor.execute("ANALYZE inventory_outboxevent")
-            setting, page = relaying.PAGE.format(outbox="inventory_outboxevent").split(";")
-            bounds = {"types": ["x"], "lane": 0, "through": relaying.END, "rows": 10, "bytes": 1000}
+            setting, page = pages.PAGE.format(outbox="inventory_outboxevent").split(";")
+            bounds = {"types": ["x"], "lane": 0, "through": pages.END, "rows": 10, "bytes": 1000}
             explain = f"{setting}; EXPLAIN (ANALYZE, FORMAT JSON) {page}"
             cursor.execute(explain, {**bounds, "scanned": 2 * SIZE})
             cursor.nextset()
