@@ -114,7 +114,7 @@ def test_scanned_never_moves_past_the_last_row_of_its_own_lane(probe: Probe) -> 
 def test_a_pass_moves_over_a_bounded_number_of_unwanted_pages(
     probe: Probe, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relaying, "UNWANTED_PAGES", 2)
+    monkeypatch.setattr("shop.messaging.relay.UNWANTED_PAGES", 2)
     settings.RELAY_EVENTS = 2
     append_unwanted(10)
     first = OutboxEvent.objects.earliest("position").position
