@@ -33,14 +33,14 @@ def read_back(literal: str, kind: str) -> list[Any]:
         return [value for (value,) in cursor.fetchall()]
 
 
-@pytest.mark.django_db(databases=["orders"], transaction=True)
+@pytest.mark.django_db(databases=["orders"])
 @quick
 @given(st.lists(TEXT | TRICKY | st.none()))
 def test_text(values: list[str | None]) -> None:
     assert read_back(arrays.of_text(values), "text") == values
 
 
-@pytest.mark.django_db(databases=["orders"], transaction=True)
+@pytest.mark.django_db(databases=["orders"])
 @quick
 @given(st.lists(JSON, max_size=5))
 def test_json(values: list[Any]) -> None:
@@ -49,14 +49,14 @@ def test_json(values: list[Any]) -> None:
     assert [None if v is None else json.loads(v) for v in read_back(arrays.of_json(values), "jsonb")] == values
 
 
-@pytest.mark.django_db(databases=["orders"], transaction=True)
+@pytest.mark.django_db(databases=["orders"])
 @quick
 @given(st.lists(TIMES | st.none()))
 def test_times(values: list[datetime | None]) -> None:
     assert read_back(arrays.of_times(values), "timestamptz") == values
 
 
-@pytest.mark.django_db(databases=["orders"], transaction=True)
+@pytest.mark.django_db(databases=["orders"])
 @quick
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.none()), st.lists(st.booleans()), st.lists(st.uuids()))
 def test_numbers_booleans_and_uuids(numbers: list[int | None], booleans: list[bool], ids: list[UUID]) -> None:

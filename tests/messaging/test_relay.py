@@ -102,6 +102,19 @@ def test_an_unwanted_backlog_is_moved_over_without_sending_anything(probe: Probe
     assert subscription().acknowledged == 0
 
 
+def test_a_batch_behind_unwanted_events_begins_where_the_consumer_is(probe: Probe) -> None:
+    """Beginning where the relay has looked to, it would be a gap to the consumer, again and again."""
+    append_unwanted(5)
+    Subscription.objects.update(due_at=timezone.now() + timedelta(minutes=1))
+    relay(SOURCE)
+    Subscription.objects.update(batch=None)
+    probe.publish(A)
+    batch = probe.batch()
+    assert subscription().scanned > subscription().acknowledged == batch.kwargs["after"] == 0
+    batch.deliver()
+    assert probe.noted() == [1]
+
+
 def test_scanned_never_moves_past_the_last_row_of_its_own_lane(probe: Probe) -> None:
     """Past it, a row of this lane could still be uncommitted, at a smaller position than the head's."""
     append_unwanted(1, lane=0)
