@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from django.core.management import CommandError, call_command
 
-from shop.local.sale import Figures, Shop, ShopError, Told, hold_sale
+from shop.local.sale import Figures, Shop, ShopError, Told, hold_sale, outcome
 from shop.local.sale import shop as client
 from shop.local.sale.figures import Latency
 from tests.journeys.faulty_shop import FaultyShop
@@ -29,6 +29,7 @@ def sale(faulty: FaultyShop, *, buyers: int = 40, stock: int = 10, told: Told | 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAUSE", (0.01, 0.1))
+    monkeypatch.setattr(outcome, "PAUSE", 0.1)
 
 
 def test_everything_is_sold_and_the_rest_cancelled() -> None:
@@ -93,14 +94,20 @@ def test_refusals_are_counted_by_their_code() -> None:
 
 def test_the_outcome_is_read_by_the_page_and_not_by_the_order() -> None:
     shop = FaultyShop()
-    sale(shop, buyers=70)
-    assert shop.looks <= 4 * 10  # ten pages each time
+    sale(shop, buyers=140)
+    assert 20 <= shop.looks < 100  # there are twenty pages
 
 
 def test_a_shop_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PATIENCE", 0.2)
     with pytest.raises(ShopError, match="no answer for"):
         sale(FaultyShop(fails=1_000_000))
+
+
+@pytest.mark.parametrize(("option", "value"), [("--buyers", "0"), ("--buyers", "many"), ("--stock", "-1")])
+def test_the_command_refuses_numbers_that_make_no_sense(option: str, value: str) -> None:
+    with pytest.raises(CommandError, match="is not a whole number from"):
+        call_command("flashsale", option, value)
 
 
 def test_latencies_are_percentiles_in_milliseconds() -> None:

@@ -28,6 +28,12 @@ class Intake:
     latencies: list[float] = field(default_factory=list)
     """Seconds from sending to being answered, retries included."""
     seconds: float = 0.0
+    """From the first order to the last answer, once it is over."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every buyer was answered."""
+        return self.seconds > 0
 
 
 class Buyers:
@@ -42,7 +48,7 @@ class Buyers:
         self._concurrency = concurrency
         self._answered = answered
 
-    async def buy(self) -> Intake:
+    async def buy(self) -> None:
         """All of them; the first one waits until the product can be ordered.
 
         :raises ShopError: when the shop is away for long.
@@ -60,7 +66,6 @@ class Buyers:
         if away:
             raise ShopError(str(away.exceptions[0]))
         self.intake.seconds = time.monotonic() - began
-        return self.intake
 
     async def _open_the_sale(self, number: int) -> None:
         """The orders hear of a product a little after the catalogue has it."""

@@ -1,5 +1,6 @@
 """Holding a sale: product, stock, buyers, outcome, figures."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -43,11 +44,16 @@ async def hold_sale(shop: Shop, *, buyers: int, stock: int, concurrency: int, ti
     await shop.receive(sku, stock)
     outcome = Outcome(shop, sku, since=since - SKEW)
     began = time.monotonic()
-    intake = await Buyers(shop, sku, buyers, concurrency=concurrency, answered=told.answered).buy()
-    told.said("every buyer was answered; waiting for the decisions")
-    await outcome.wait_for(intake.placed, limit=timeout, told=told.decided)
+    crowd = Buyers(shop, sku, buyers, concurrency=concurrency, answered=told.answered)
+    watching = asyncio.create_task(outcome.wait_for(crowd.intake, limit=timeout, told=told.decided))
+    try:
+        await crowd.buy()
+        told.said("every buyer was answered; waiting for the decisions")
+        await watching
+    finally:
+        watching.cancel()
     seconds = time.monotonic() - began
-    return await _figures(shop, sku, intake, outcome, buyers=buyers, stock=stock, seconds=seconds, told=told)
+    return await _figures(shop, sku, crowd.intake, outcome, buyers=buyers, stock=stock, seconds=seconds, told=told)
 
 
 async def _figures(

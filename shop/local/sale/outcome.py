@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shop.local.sale.buyers import Intake
 from shop.local.sale.shop import Shop
 
 PAUSE = 0.5  # seconds between two looks, at the least; and twice as long as the look took
@@ -33,24 +34,30 @@ class Outcome:
         self._sku = sku
         self._since = since
 
-    async def wait_for(self, placed: dict[str, datetime], *, limit: float, told: Callable[[int], None]) -> None:
-        """Until all these orders are decided, or no more of them were for ``limit`` seconds.
+    async def wait_for(self, intake: Intake, *, limit: float, told: Callable[[int], None]) -> None:
+        """Until the intake is over and all its orders are decided, or no more of them were for ``limit`` seconds.
 
         Each look starts at the earliest order that was not decided at the last one. ``told`` hears how many are.
         """
-        missing = dict(placed)
-        news = time.monotonic()
-        while missing and time.monotonic() - news < limit:
-            began = time.monotonic()
-            await self._look(since=min(missing.values()) - timedelta(milliseconds=1))
-            before = len(missing)
-            missing = {order_id: at for order_id, at in missing.items() if order_id not in self.decided}
-            now = time.monotonic()
-            if len(missing) < before:
-                news = now
+        news, was_over = time.monotonic(), False
+        while True:
+            over = intake.is_over  # before what is missing: no order comes later
+            began, before = time.monotonic(), len(self.decided)
+            if missing := self._missing(intake):
+                await self._look(since=min(missing) - timedelta(milliseconds=1))
             told(len(self.decided))
-            if missing:
-                await asyncio.sleep(max(PAUSE, 2 * (now - began)))
+            if over and not self._missing(intake):
+                return
+            now = time.monotonic()
+            if len(self.decided) > before or not was_over:
+                news, was_over = now, over
+            elif now - news > limit:
+                return
+            await asyncio.sleep(max(PAUSE, 2 * (now - began)))
+
+    def _missing(self, intake: Intake) -> list[datetime]:
+        """When each order was placed that was not seen decided."""
+        return [placed_at for order_id, placed_at in intake.placed.items() if order_id not in self.decided]
 
     async def strangers(self, known: Iterable[str]) -> list[str]:
         """Orders of the product that are none of the known ones: nobody was told of them."""

@@ -29,7 +29,7 @@ def watched(console: Console, buyers: int) -> Iterator[Told]:
 
 def show(console: Console, figures: Figures, told: Told) -> None:
     """The table."""
-    table = Table(title=f"Flash sale of {figures.sku}", show_header=False)
+    table = Table(title=figures.sku, show_header=False)
     for field in fields(figures):
         name, value = field.name.replace("_", " "), getattr(figures, field.name)
         if name.startswith("latency"):

@@ -17,7 +17,7 @@ from shop.console.audit import audit, wait_until_at_rest
 from shop.local import sale
 from shop.local.addresses import CHECKOUT
 from shop.local.interrupts import Interrupts
-from shop.local.management.commands.flashsale import CONCURRENCY, TIMEOUT, hold, positive
+from shop.local.management.commands.flashsale import CONCURRENCY, TIMEOUT, at_least, hold
 from shop.local.programs import ServerError
 from shop.local.sale.child import stack_as_child
 from shop.local.sale.screen import show, watched
@@ -38,10 +38,10 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--buyers", type=positive, default=2000, help="default: %(default)s")
-        parser.add_argument("--stock", type=int, default=100, help="pieces (default: %(default)s)")
+        parser.add_argument("--buyers", type=at_least(1), default=2000, help="default: %(default)s")
+        parser.add_argument("--stock", type=at_least(0), default=100, help="pieces (default: %(default)s)")
         parser.add_argument(
-            "--concurrency", type=positive, default=CONCURRENCY, help="buyers at once (default: %(default)s)"
+            "--concurrency", type=at_least(1), default=CONCURRENCY, help="buyers at once (default: %(default)s)"
         )
         parser.add_argument("--result", type=Path, default=RESULT, help="takes the figures (default: %(default)s)")
 

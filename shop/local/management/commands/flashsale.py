@@ -3,7 +3,8 @@
 import asyncio
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,10 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--buyers", type=positive, default=2000, help="default: %(default)s")
-        parser.add_argument("--stock", type=int, default=100, help="pieces (default: %(default)s)")
+        parser.add_argument("--buyers", type=at_least(1), default=2000, help="default: %(default)s")
+        parser.add_argument("--stock", type=at_least(0), default=100, help="pieces (default: %(default)s)")
         parser.add_argument(
-            "--concurrency", type=positive, default=CONCURRENCY, help="buyers at once (default: %(default)s)"
+            "--concurrency", type=at_least(1), default=CONCURRENCY, help="buyers at once (default: %(default)s)"
         )
         parser.add_argument(
             "--timeout",
@@ -64,11 +65,14 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def positive(text: str) -> int:
-    """:raises ValueError: for what is not a whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from ``least`` on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        return int(text)
+
     return number
 
 
