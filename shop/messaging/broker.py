@@ -5,7 +5,7 @@ from typing import Any
 from celery import current_app
 from kombu.exceptions import OperationalError
 
-QUEUE_LIMIT = 16  # messages waiting in a queue beyond which scans and resends are held back
+QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends are held back
 
 RELAY_SUFFIX = ".relay"
 

@@ -49,7 +49,7 @@ def discard(label: str, *, position: int, source: str) -> bool:
 def resume(label: str, *, source: str, lane: int) -> bool:
     """Let a stopped lane go on, once its cause is mended. False if it was not stopped."""
     cursors = context(label).table("Cursor").objects.filter(consumer=label, source=source, lane=lane)
-    return bool(cursors.exclude(stopped="").update(stopped="", poisonous=0, attempts=0, alone=None))
+    return bool(cursors.exclude(stopped="").update(stopped="", poisonous=0, attempts=0, alone=None, alone_attempts=0))
 
 
 def _retry_first(app: ContextConfig, source: str, key: str) -> bool:

@@ -3,8 +3,8 @@
 A batch is tried whole. Where that fails for good, it is halved, and the half that fails is halved again,
 until one event is left: it is parked as a dead letter, later events of its key are parked behind it, in
 order, and everything else proceeds. An event that kills its worker raises nothing, so attempts are
-counted before they begin: the third starts halved, the next quartered, until the event is begun alone;
-begun alone and never finished, it is parked unseen.
+counted before they begin: the third starts halved, the next quartered, until the event is begun alone.
+Begun alone three times and never finished, it is parked unseen: a worker may be killed for other reasons.
 """
 
 import traceback
@@ -23,7 +23,9 @@ POISONOUS_LIMIT = 10  # poisonous events in a row beyond which the code is bad, 
 
 WHOLE_ATTEMPTS = 2  # attempts at a whole batch before it is halved
 
-KILLER = "It was begun alone and never finished: it kills its worker."
+ALONE_ATTEMPTS = 3  # attempts at an event alone before it counts as the killer
+
+KILLER = f"It was begun alone {ALONE_ATTEMPTS} times and never finished: it kills its worker."
 
 LETTERS = """
 SELECT position, key, discarded_at IS NULL FROM {letter}
@@ -51,7 +53,7 @@ class Isolation:
         self.app = context(consumer.name)
         self.lane = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
 
-    def work_through(self, events: Piece, *, attempts: int, alone: int | None) -> int | None:
+    def work_through(self, events: Piece, *, attempts: int) -> int | None:
         """Apply ``events`` in pieces as large as the attempts so far allow; the cursor's new position.
 
         ``None`` if another copy overtook this one, or the lane was stopped.
@@ -63,12 +65,9 @@ class Isolation:
             while pieces:
                 piece = pieces.pop()
                 end = position_of(piece[-1]) if pieces else self.message.through
-                suspected = attempts >= WHOLE_ATTEMPTS and len(piece) == 1
-                if suspected and position_of(piece[0]) == alone:
+                if attempts >= WHOLE_ATTEMPTS and len(piece) == 1 and self._has_killed(piece[0]):
                     self._park(piece[0], KILLER, end=end, attempts=attempts)
                     continue
-                if suspected:
-                    self._note_alone(piece[0])
                 try:
                     self._apply(piece, end=end)
                 except Exception as error:
@@ -116,11 +115,17 @@ class Isolation:
             raise LaneStopped(cursor.stopped)
         self.position = end
 
-    def _note_alone(self, event: CloudEvent) -> None:
+    def _has_killed(self, event: CloudEvent) -> bool:
+        """Whether the event was begun alone too often. If not, note that it is begun once more."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
-            cursor.alone = position_of(event)
-            cursor.save(update_fields=["alone"])
+            if cursor.alone != position_of(event):
+                cursor.alone, cursor.alone_attempts = position_of(event), 0
+            if cursor.alone_attempts >= ALONE_ATTEMPTS:
+                return True
+            cursor.alone_attempts += 1
+            cursor.save(update_fields=["alone", "alone_attempts"])
+        return False
 
     def _locked_cursor(self) -> Any:
         cursor = self.app.table("Cursor").objects.select_for_update(skip_locked=True).filter(**self.lane).first()
@@ -133,7 +138,7 @@ class Isolation:
     def _move(self, cursor: Any, end: int) -> None:
         cursor.position = end
         if end == self.message.through:
-            cursor.attempts, cursor.alone = 0, None
+            cursor.attempts, cursor.alone, cursor.alone_attempts = 0, None, 0
             cursor.fresh_at = self.message.time or cursor.fresh_at
         cursor.save()
         reached(Step.CURSOR_MOVED)

@@ -60,13 +60,13 @@ class Subscription(models.Model):
 
     consumer = models.CharField(max_length=100)
     lane = models.PositiveSmallIntegerField()
-    acknowledged = models.BigIntegerField(default=0)
-    scanned = models.BigIntegerField(default=0)
+    acknowledged = models.BigIntegerField(default=0, db_default=0)
+    scanned = models.BigIntegerField(default=0, db_default=0)
     batch = models.UUIDField("batch in flight", null=True, blank=True)
     after = models.BigIntegerField(null=True, blank=True)
     through = models.BigIntegerField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField("next resend or empty batch", db_default=Now())
 
     class Meta:
@@ -84,12 +84,13 @@ class Cursor(models.Model):
     consumer = models.CharField(max_length=100)
     source = models.CharField(max_length=100)
     lane = models.PositiveSmallIntegerField()
-    position = models.BigIntegerField(default=0)
+    position = models.BigIntegerField(default=0, db_default=0)
     fresh_at = models.DateTimeField("everything before is applied", null=True, blank=True)
-    attempts = models.PositiveIntegerField("times the batch was begun", default=0)
+    attempts = models.PositiveIntegerField("times the batch was begun", default=0, db_default=0)
     alone = models.BigIntegerField("event last begun alone", null=True, blank=True)
-    poisonous = models.PositiveIntegerField("poisonous events in a row", default=0)
-    stopped = models.TextField("why the lane is stopped", blank=True, default="")
+    alone_attempts = models.PositiveIntegerField("times it was begun alone", default=0, db_default=0)
+    poisonous = models.PositiveIntegerField("poisonous events in a row", default=0, db_default=0)
+    stopped = models.TextField("why the lane is stopped", blank=True, default="", db_default="")
 
     class Meta:
         abstract = True

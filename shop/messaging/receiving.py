@@ -34,8 +34,8 @@ TRIES = 3  # of a batch in this process, when failures are transient; then the p
 PAUSE = 0.1  # seconds before the second try, doubled before each further one, with jitter
 
 BEGIN = """
-INSERT INTO {cursor} (consumer, source, lane, position, attempts, poisonous, stopped)
-SELECT %(consumer)s, %(source)s, %(lane)s, 0, 0, 0, ''
+INSERT INTO {cursor} (consumer, source, lane)
+SELECT %(consumer)s, %(source)s, %(lane)s
 WHERE NOT EXISTS (
     SELECT FROM {cursor} WHERE consumer = %(consumer)s AND source = %(source)s AND lane = %(lane)s
 )
@@ -50,8 +50,6 @@ class Begun:
     position: int
     attempts: int
     """How often this batch was begun before and never finished: its worker was killed."""
-    alone: int | None
-    """The event that was last begun alone."""
 
 
 def receive(consumer: Consumer, message: Message) -> None:
@@ -109,7 +107,7 @@ def _advance(consumer: Consumer, message: Message) -> int | None:
     reached(Step.ATTEMPT_RECORDED)
     isolation = Isolation(consumer, message, position=begun.position)
     try:
-        return isolation.work_through(events, attempts=begun.attempts, alone=begun.alone)
+        return isolation.work_through(events, attempts=begun.attempts)
     except Exception:
         _survived(consumer, message)
         raise
@@ -129,7 +127,7 @@ def _begin(consumer: Consumer, message: Message) -> Begun | None:
         cursor: Any = table.objects.select_for_update(skip_locked=True).filter(**lane).first()
         if cursor is None or cursor.stopped:
             return None
-        begun = Begun(cursor.position, cursor.attempts, cursor.alone)
+        begun = Begun(cursor.position, cursor.attempts)
         _asynchronous_commit(app.database)
         if message.after <= cursor.position < message.through:
             cursor.attempts += 1

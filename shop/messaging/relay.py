@@ -27,8 +27,8 @@ from shop.messaging.pages import Page
 from shop.messaging.steps import Step, reached
 
 SUBSCRIBE = """
-INSERT INTO {subscription} (consumer, lane, acknowledged, scanned, tries)
-SELECT consumer, lane, 0, 0, 0 FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
+INSERT INTO {subscription} (consumer, lane)
+SELECT consumer, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
 WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.lane = lane.lane)
 ON CONFLICT DO NOTHING
 """
