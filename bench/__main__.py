@@ -27,11 +27,12 @@ def main() -> None:
     parser.add_argument("--skus", type=int, default=1_000, help="products they are spread over (default: %(default)s)")
     arguments = parser.parse_args()
     console = Console()
-    started = servers.ensure_running(settings.INSTANCE, servers.NAMES)
+    servers.clean(settings.INSTANCE)  # whatever an earlier run left
+    servers.ensure_running(settings.INSTANCE, servers.NAMES)
     try:
         result = flow.measure(console, orders=arguments.orders, lines=arguments.lines, skus=arguments.skus)
     finally:
-        servers.stop(settings.INSTANCE, started)
+        servers.clean(settings.INSTANCE)
     table = Table("flow", "orders", "seconds", "decided per second")
     table.add_row("raw SQL, one script", f"{result['orders']:,}", f"{result['floor_s']}", f"{result['floor_per_s']:,}")
     table.add_row("ours, through Celery", f"{result['orders']:,}", f"{result['ours_s']}", f"{result['ours_per_s']:,}")

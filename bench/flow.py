@@ -1,5 +1,6 @@
 """The flow: a backlog of open orders, drained through Celery with all contexts on, beside the floor."""
 
+import os
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from shop.messaging.contexts import publishers
 from shop.messaging.tasks import scan_outbox
 
 OPTIONS = ("--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
+PATIENCE = 60  # seconds without progress before a run is given up
 COPIED = ("orders", "inventory", "readmodel")
 
 
@@ -82,10 +84,13 @@ def _order(number: int, lines: int, skus: int) -> Order:
 @contextmanager
 def _workers() -> Iterator[None]:
     """A worker for each context, as ``manage.py up`` runs them, ready before the clock starts."""
+    environment = os.environ | {"PYTHONWARNINGS": "ignore::RuntimeWarning"}  # Celery's, of being run by root
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "celery_app", "--quiet", "worker", *OPTIONS]
-            + ["-Q", f"{context},{context}.relay", "-n", f"{context}@bench"]
+            + ["-Q", f"{context},{context}.relay", "-n", f"{context}@bench"],
+            stdout=subprocess.DEVNULL,
+            env=environment,
         )
         for context in settings.CONTEXTS
     ]
@@ -102,12 +107,18 @@ def _workers() -> Iterator[None]:
 
 def _drain(orders: int) -> float:
     """Scan as beat does until every order is decided and projected; seconds taken."""
-    start = time.perf_counter()
+    start = last = time.perf_counter()
+    done = -1
     while True:
         for context in publishers():
             scan_outbox.apply_async(kwargs={"context": context.label}, queue=f"{context.label}.relay")
         for _ in range(10):
             time.sleep(settings.SCAN_INTERVAL / 10)
             still_open = Order.objects.filter(status=Status.OPEN).exists()
-            if not still_open and OrderView.objects.filter(status=Status.CONFIRMED).count() == orders:
+            shown = OrderView.objects.filter(status=Status.CONFIRMED).count()
+            if not still_open and shown == orders:
                 return time.perf_counter() - start
+            if shown > done:
+                done, last = shown, time.perf_counter()
+            elif time.perf_counter() - last > PATIENCE:
+                raise RuntimeError(f"no progress for {PATIENCE} s, at {shown:,} of {orders:,}: see the workers' output")
