@@ -168,13 +168,13 @@ def test_accepting_an_order_takes_one_query_to_know_the_member_and_few_to_store_
     lines = [line("phone"), line("case")]
     with (
         django_assert_num_queries(1, connection=connections["default"]),
-        django_assert_num_queries(8, connection=connections["orders"]),
+        django_assert_num_queries(9, connection=connections["orders"]),
         django_assert_num_queries(0, connection=connections["catalogue"]),
         django_assert_num_queries(0, connection=connections["inventory"]),
         django_assert_num_queries(0, connection=connections["readmodel"]),
     ):
         assert place(ada, *lines).status_code == 202
-    with django_assert_num_queries(10, connection=connections["orders"]):  # the key is looked for, and kept
+    with django_assert_num_queries(11, connection=connections["orders"]):  # the key is looked for, and kept
         assert place(ada, *lines, **{"Idempotency-Key": "k"}).status_code == 202
 
 
