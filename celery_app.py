@@ -19,7 +19,9 @@ from kombu import Exchange, Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
 
-EXCHANGE = Exchange("shop", type="topic")
+# Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
+# to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
+EXCHANGE = Exchange("shop", type="direct")
 
 app = Celery("shop")
 app.autodiscover_tasks()
