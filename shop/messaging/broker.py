@@ -34,5 +34,5 @@ def is_backed_up(queue: str) -> bool:
             connection.ensure_connection(max_retries=1, interval_start=0)
             with connection.channel() as channel:
                 return int(channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
-        except (OperationalError, *connection.channel_errors):
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors):
             return False  # there is no such queue yet, or no broker: sending will say so

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.utils import timezone
 
 from inventory.models import Subscription
+from shop.local import servers
 from shop.messaging import broker, consumers
 from shop.messaging.relay import relay
 from shop.messaging.scheduler import Scheduler
@@ -63,6 +65,29 @@ def test_a_queue_is_backed_up_at_its_limit() -> None:
 
 def test_a_queue_that_does_not_exist_is_not_backed_up() -> None:
     assert not broker.is_backed_up("never.used")
+
+
+@pytest.mark.skipif(
+    not servers.needed_by([], settings.BROKER_URL, settings.INSTANCE), reason="the broker is not ours to stop"
+)
+def test_a_broker_that_went_away_since_it_was_last_asked_backs_nothing_up() -> None:
+    assert not broker.is_backed_up("orders")  # the pool has a connection now
+    servers.stop(settings.INSTANCE, ["valkey"])
+    try:
+        assert not broker.is_backed_up("orders")
+    finally:
+        servers.ensure_running(settings.INSTANCE, ["valkey"])
+
+
+def test_a_broker_that_was_wiped_takes_what_is_sent_from_then_on() -> None:
+    fill("members.relay", 1)
+    with current_app.connection_for_write() as connection:
+        client = getattr(connection.default_channel, "client", None)
+        if client is None:
+            pytest.skip("RabbitMQ is not wiped under its clients")
+        client.flushdb()
+    fill("members.relay", 2)
+    assert waiting("members.relay") == 2
 
 
 def test_resends_are_held_back_while_their_queue_is_backed_up(probe: Probe, settings: Any) -> None:
