@@ -56,7 +56,12 @@ def update(alias: str, rows: Sequence[models.Model], names: Sequence[str]) -> No
 
 
 def _arrays(alias: str, fields: Sequence[models.Field[Any, Any]]) -> str:
-    return ", ".join(f"%s::{field.db_type(connections[alias])}[]" for field in fields)
+    return ", ".join(f"%s::{_type(alias, field)}[]" for field in fields)
+
+
+def _type(alias: str, field: models.Field[Any, Any]) -> str:
+    """The elements' type. Text is left without a length: a cast to ``varchar(n)`` cuts silently what is too long."""
+    return "text" if isinstance(field, models.CharField) else str(field.db_type(connections[alias]))
 
 
 def _column(field: models.Field[Any, Any], rows: Sequence[models.Model]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connections, transaction
+from django.db import DataError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -158,6 +158,14 @@ def test_a_row_that_vanished_is_not_passed_over() -> None:
     with pytest.raises(RowsVanished):
         stored(item)
     assert len(published()) == 1
+
+
+def test_text_that_is_too_long_for_its_column_is_refused_and_not_cut() -> None:
+    item = StockItem.open(sku="phone")
+    item.receive(1, note="x" * 201, at=timezone.now())
+    with pytest.raises(DataError, match="too long"):
+        stored(item)
+    assert not StockMovement.objects.exists()
 
 
 @pytest.mark.parametrize("change", [False, True], ids=["new", "changed"])
