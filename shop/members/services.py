@@ -1,7 +1,7 @@
 """What can be done to members."""
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from rest_framework.authtoken.models import Token
 
 from shop.errors import DomainError, NotFound
@@ -16,14 +16,21 @@ class NameTaken(DomainError):
 
 
 def join(*, username: str, name: str, password: str | None = None, email: str = "") -> Member:
-    """Make a user, its API token and its member, in one transaction. :raises NameTaken:"""
-    with transaction.atomic(using="default"):
-        if User.objects.filter(username=username).exists():
-            raise NameTaken(f"There is a user {username!r} already: choose another name.", username=username)
-        user = User.objects.create_user(username, email=email, password=password)
-        Token.objects.create(user=user)
-        member = Member.join(user=user, name=name)
-        store(member)
+    """Make a user, its API token and its member, in one transaction.
+
+    :raises NameTaken: also when another request takes it at the same time.
+    """
+    username = User.normalize_username(username)
+    try:
+        with transaction.atomic(using="default"):
+            user = User.objects.create_user(username, email=email, password=password)
+            Token.objects.create(user=user)
+            member = Member.join(user=user, name=name)
+            store(member)
+    except IntegrityError:
+        if not User.objects.filter(username=username).exists():
+            raise
+        raise NameTaken(f"There is a user {username!r} already: choose another name.", username=username) from None
     return member
 
 
