@@ -93,15 +93,14 @@ def _fingerprint(lines: Sequence[Wanted]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime, member_id: int | None = None) -> Order:
+def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime) -> Order:
     """Cancel an order that has not shipped; what is reserved for it is released by events.
 
-    :raises NotFound: also if it is not an order of ``member_id``, where that is given.
-    :raises UnableToCancel:
+    :raises NotFound: :raises UnableToCancel:
     """
     with transaction.atomic(using="orders"):
         order: Order | None = Order.objects.select_for_update().filter(pk=order_id).first()
-        if order is None or member_id not in (None, order.member_id):
+        if order is None:
             raise NotFound(f"There is no order {order_id}.")
         order.cancel(reason=reason, at=at)
         store(order)
