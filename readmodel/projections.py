@@ -27,9 +27,11 @@ SET_NAMES = """
 INSERT INTO readmodel_membername (member_id, name)
 SELECT id, name FROM unnest(%(ids)s::bigint[], %(names)s::text[]) AS new (id, name) ORDER BY id
 ON CONFLICT (member_id) DO UPDATE SET name = excluded.name;
-SELECT FROM readmodel_orderview WHERE member_id = ANY(%(ids)s) ORDER BY id FOR UPDATE;
+SELECT FROM readmodel_orderview AS o JOIN readmodel_membername AS m USING (member_id)
+WHERE member_id = ANY(%(ids)s) AND o.member_name <> m.name ORDER BY o.id FOR UPDATE OF o;
 UPDATE readmodel_orderview AS o SET member_name = m.name
-FROM readmodel_membername AS m WHERE m.member_id = o.member_id AND m.member_id = ANY(%(ids)s)
+FROM readmodel_membername AS m
+WHERE m.member_id = o.member_id AND m.member_id = ANY(%(ids)s) AND o.member_name <> m.name
 """
 
 

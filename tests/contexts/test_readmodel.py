@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from orders.models import Subscription
 from readmodel.models import Cursor, OrderView
@@ -64,6 +65,22 @@ def test_a_member_s_new_name_is_shown_beside_old_orders(ready: Shop) -> None:
     change_member(member_id=member.pk, name="Countess")
     ready.drain()
     assert ready.view(order).member_name == "Countess"
+
+
+def test_news_of_a_member_leave_orders_alone_that_show_its_name_already(ready: Shop) -> None:
+    def versions() -> list[Any]:
+        with connections["readmodel"].cursor() as cursor:
+            cursor.execute("SELECT member_name, xmin FROM readmodel_orderview")
+            return list(cursor.fetchall())
+
+    member = ready.member("ada")
+    ready.place(("phone", 1), member_id=member.pk)
+    ready.drain()
+    before = versions()
+    change_member(member_id=member.pk, active=False)
+    ready.drain()
+    assert versions() == before
+    assert before[0][0] == "Ada"
 
 
 def test_a_cancelled_order_says_why(ready: Shop) -> None:
