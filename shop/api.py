@@ -80,14 +80,14 @@ class HasNeeded(permissions.IsAuthenticated):
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON that can be stored: not nested without bounds, no NUL characters, no lone surrogates."""
+    """JSON that can be stored: not nested without bounds, no infinite numbers, no NUL, no lone surrogates."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         body = stream.read()
         try:
-            data = json.loads(body.decode(), parse_constant=_refuse_constant)
+            data = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
             texts = "".join(_texts(data)) if b"\\u" in body else ""
             texts.encode()
         except RecursionError:
@@ -101,6 +101,12 @@ class JSONParser(parsers.JSONParser):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(found := float(number)):
+        raise ValueError(f"{number[:20]} is too large a number")
+    return found
 
 
 def _texts(data: Any) -> Iterator[str]:

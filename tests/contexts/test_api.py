@@ -81,7 +81,8 @@ def test_roles_can_be_made_sure_of_again_and_again(shop: Shop) -> None:
 
 
 def test_a_body_that_cannot_be_read_is_refused_as_such(ada: APIClient) -> None:
-    for body in (b"{", b"\xff", b"[" * 100_000, b'{"lines": NaN}', b'{"a": "\\u0000"}', b'{"\\ud800": 1}', b"9" * 5000):
+    broken = (b"{", b"\xff", b"[" * 100_000, b"9" * 5000)
+    for body in (*broken, b'{"lines": NaN}', b'{"a": 1e400}', b'{"a": "\\u0000"}', b'{"\\ud800": 1}'):
         response = ada.post("/api/orders/", data=body, content_type="application/json")
         assert is_problem(response, 400, "parse_error"), body[:20]
 
