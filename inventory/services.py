@@ -21,7 +21,8 @@ class StockRoom:
     def __init__(self, *, orders: Iterable[UUID], skus: Iterable[str]) -> None:
         """Lock and load, in three queries for any number of orders; to be used in a transaction."""
         self.claims: dict[UUID, Claim] = {
-            claim.pk: claim for claim in Claim.objects.filter(pk__in=list(orders)).order_by("pk").select_for_update()
+            claim.pk: claim
+            for claim in Claim.objects.filter(pk__any_of=list(orders)).order_by("pk").select_for_update()
         }
         self.reservations: dict[UUID, list[Reservation]] = {}
         if self.claims:
@@ -83,7 +84,7 @@ def adjust_stock(*, sku: str, quantity: int, note: str, at: datetime) -> StockIt
 def items_for(skus: Iterable[str]) -> dict[str, StockItem]:
     """The items of these SKUs, locked; new ones, not yet stored, where there are none."""
     wanted = set(skus)
-    if StockItem.objects.filter(pk__in=wanted).count() < len(wanted):
+    if StockItem.objects.filter(pk__any_of=wanted).count() < len(wanted):
         # One maker at a time, and before any item is locked: it may have to wait for another that made some of these.
         with connections["inventory"].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('new stock items'))")
@@ -92,5 +93,5 @@ def items_for(skus: Iterable[str]) -> dict[str, StockItem]:
 
 
 def _locked_items(skus: Iterable[str]) -> dict[str, StockItem]:
-    found = StockItem.objects.filter(pk__in=list(skus)).order_by("sku").select_for_update()
+    found = StockItem.objects.filter(pk__any_of=list(skus)).order_by("sku").select_for_update()
     return {item.sku: item for item in found}

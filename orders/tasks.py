@@ -29,7 +29,7 @@ def settle_orders(batch: Batch) -> None:
     an order that this database does not have (it was restored) is left to the audit, which names it.
     """
     ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
-    orders = {order.pk: order for order in Order.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
+    orders = {order.pk: order for order in Order.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
     now = timezone.now()
     for received in batch:
         match received.data, orders.get(UUID(received.key)):
@@ -43,7 +43,10 @@ def settle_orders(batch: Batch) -> None:
 
 @consumes("catalogue", ProductAdded, ProductChanged, ProductListed, ProductDelisted)
 def copy_products(batch: Batch) -> None:
-    """Keep the few fields of each product that pricing an order needs."""
+    """Keep the few fields of each product that pricing an order needs.
+
+    A product that is unknown here, since an operator discarded the event that added it, cannot be listed.
+    """
     skus = {event.sku for event in batch.of(ProductFact)}
     copies = ProductCopy.objects.in_bulk(skus)
     for received in batch:
@@ -52,9 +55,9 @@ def copy_products(batch: Batch) -> None:
                 copies[sku] = ProductCopy(
                     sku=sku, name=facts.name, category=facts.category, price=facts.price, listed=facts.listed
                 )
-            case ProductListed(sku=sku):
+            case ProductListed(sku=sku) if sku in copies:
                 copies[sku].listed = True
-            case ProductDelisted(sku=sku):
+            case ProductDelisted(sku=sku) if sku in copies:
                 copies[sku].listed = False
     _upsert(copies, "sku", ["name", "category", "price", "listed"])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections, models
 
-from shop.messaging import arrays
+from shop.messaging.columns import array, array_type
 
 INSERT = "INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})"
 UPDATE = "UPDATE {table} AS t SET {assignments} FROM unnest({arrays}) AS v (pk, {columns}) WHERE t.{pk} = v.pk"
@@ -56,21 +56,9 @@ def update(alias: str, rows: Sequence[models.Model], names: Sequence[str]) -> No
 
 
 def _arrays(alias: str, fields: Sequence[models.Field[Any, Any]]) -> str:
-    return ", ".join(f"%s::{_type(alias, field)}[]" for field in fields)
-
-
-def _type(alias: str, field: models.Field[Any, Any]) -> str:
-    """The elements' type. Text is left without a length: a cast to ``varchar(n)`` cuts silently what is too long."""
-    return "text" if isinstance(field, models.CharField) else str(field.db_type(connections[alias]))
+    return ", ".join(f"%s::{array_type(field, connections[alias])}" for field in fields)
 
 
 def _column(field: models.Field[Any, Any], rows: Sequence[models.Model]) -> str:
     name = field.attname
-    values = [getattr(row, name) for row in rows]
-    if isinstance(field, models.JSONField):
-        return arrays.of_json(values)
-    if isinstance(field, models.DateTimeField):
-        return arrays.of_times(values)
-    if isinstance(field, (models.CharField, models.TextField)):
-        return arrays.of_text(values)
-    return arrays.of_plain(values)  # numbers, booleans, UUIDs, and keys that are one of these
+    return array(field, [getattr(row, name) for row in rows])
