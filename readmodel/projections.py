@@ -36,17 +36,20 @@ WHERE m.member_id = o.member_id AND m.member_id = ANY(%(ids)s) AND o.member_name
 
 
 def project_orders(batch: Batch) -> None:
-    """Make or bring up to date the view of each order of the batch."""
+    """Make or bring up to date the view of each order of the batch.
+
+    What comes of an order that is not shown, since an operator discarded its creation, changes nothing.
+    """
     names = _names_of({order.member_id for order in batch.of(OrderCreated)})
     ids = {fact.order_id for fact in batch.of(OrderFact)}
-    shown = {view.pk: view for view in OrderView.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
+    shown = {view.pk: view for view in OrderView.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
     for received in batch:
         match received.data:
-            case OrderConfirmed(order_id=order_id, at=at):
+            case OrderConfirmed(order_id=order_id, at=at) if order_id in views:
                 _decide(views[order_id], "confirmed", at)
-            case OrderCancelled(order_id=order_id, at=at, reason=reason):
+            case OrderCancelled(order_id=order_id, at=at, reason=reason) if order_id in views:
                 _decide(views[order_id], "cancelled", at)
                 views[order_id].reason = msgspec.to_builtins(reason)
     if shown:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orders.models import Cursor, MemberCopy, ProductCopy
+from orders.models import Cursor, DeadLetter, MemberCopy, ProductCopy
 from shop.catalogue.services import change_product
 from shop.members.services import change_member
 from tests.harness import Shop
@@ -40,6 +40,15 @@ def test_events_of_one_batch_are_applied_in_order(shop: Shop) -> None:
     change_product(sku="phone", listed=True)
     shop.drain()
     assert [(copy["price"], copy["listed"]) for copy in products()] == [(5, True)]
+
+
+def test_listing_a_product_whose_addition_was_discarded_is_no_poison(changed: Shop) -> None:
+    ProductCopy.objects.all().delete()
+    change_product(sku="phone", listed=True)
+    change_product(sku="phone", listed=False)
+    changed.drain()
+    assert not DeadLetter.objects.exists()
+    assert products() == []
 
 
 def test_replayed_from_the_beginning_the_copies_are_the_same(changed: Shop) -> None:

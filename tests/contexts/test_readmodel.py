@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from orders.models import Subscription
-from readmodel.models import Cursor, OrderView
+from readmodel.models import Cursor, DeadLetter, OrderView
 from shop.members.services import change_member
 from tests.harness import Shop
 
@@ -81,6 +81,16 @@ def test_news_of_a_member_leave_orders_alone_that_show_its_name_already(ready: S
     ready.drain()
     assert versions() == before
     assert before[0][0] == "Ada"
+
+
+def test_what_comes_of_an_order_whose_creation_was_discarded_is_no_poison(ready: Shop) -> None:
+    order = ready.place(("phone", 1))
+    ready.drain()
+    OrderView.objects.all().delete()
+    ready.cancel(order)
+    ready.drain()
+    assert not DeadLetter.objects.exists()
+    assert not OrderView.objects.exists()
 
 
 def test_a_cancelled_order_says_why(ready: Shop) -> None:
