@@ -24,9 +24,16 @@ class ListedLine(serializers.Serializer[Any]):
     price = serializers.IntegerField(help_text="Of one piece, in the minor unit of the order's currency.")
 
 
+class ListedShort(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    requested = serializers.IntegerField()
+    available = serializers.IntegerField()
+
+
 class ListedReason(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
+    lines = ListedShort(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
 
 
 class ListedMoment(serializers.Serializer[Any]):

@@ -12,6 +12,7 @@ from orders.events import CancelledByMember
 from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import Cursor
+from readmodel.views import ListedReason
 from tests.contexts.api import client_of, is_problem, staff
 from tests.harness import Shop
 
@@ -85,6 +86,17 @@ def test_a_filter_that_makes_no_sense_is_refused(ada: APIClient) -> None:
         response = ada.get(f"{ORDERS}?{query}")
         assert is_problem(response, 400, "invalid"), query
         assert [error["path"] for error in response.json()["errors"]] == [query.partition("=")[0]], query
+
+
+def test_a_reason_is_listed_with_just_the_fields_that_the_schema_declares(shop: Shop, ada: APIClient) -> None:
+    shop.sell("phone", stock=1)
+    shop.drain()
+    shop.place(("phone", 2), member_id=member_of(ada))
+    shop.drain()
+    (order,) = ada.get(f"{ORDERS}?status=cancelled").json()["results"]
+    shape = ListedReason().fields
+    assert list(order["reason"]) == list(shape)
+    assert list(order["reason"]["lines"][0]) == list(shape["lines"].child.fields)
 
 
 def test_an_order_is_listed_in_the_shape_in_which_it_is_shown_alone(ada: APIClient, orders: list[Order]) -> None:
