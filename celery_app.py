@@ -118,4 +118,9 @@ def schedule() -> dict[str, dict[str, object]]:
             "schedule": settings.ORDER_SWEEP_INTERVAL,
             "options": {"queue": "orders", "expires": 5},
         },
+        "forget-idempotency-keys": {
+            "task": "orders.tasks.forget_idempotency_keys",
+            "schedule": 3600,
+            "options": {"queue": "orders", "expires": 600},
+        },
     }

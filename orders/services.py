@@ -15,7 +15,7 @@ from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
 from shop.messaging.aggregates import store
 
-SWEEP = 1000  # orders that one sweep cancels in one transaction, at the most
+SWEEP = 1000  # orders, or keys, that one sweep handles in one transaction, at the most
 
 
 class OrderRefused(Invalid):
@@ -56,6 +56,17 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
         if earlier is None:
             raise
         return earlier, False
+
+
+def forget_keys(*, at: datetime, life: timedelta) -> int:
+    """Delete the Idempotency-Keys that are older than ``life``, some at a time; how many."""
+    total = 0
+    while True:
+        old = IdempotencyKey.objects.filter(created_at__lt=at - life).order_by("created_at")
+        count, _ = IdempotencyKey.objects.filter(pk__in=old.values("pk")[:SWEEP]).delete()
+        total += count
+        if count < SWEEP:
+            return total
 
 
 def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:

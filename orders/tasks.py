@@ -84,3 +84,9 @@ def _upsert(copies: Mapping[Any, models.Model], key: str, fields: list[str]) -> 
 def expire_open_orders() -> None:
     """Cancel the orders that were not decided in time."""
     services.expire_open_orders(at=timezone.now(), limit=settings.ORDER_TIME_LIMIT)
+
+
+@shared_task
+def forget_idempotency_keys() -> None:
+    """Delete the keys that no client will send again."""
+    services.forget_keys(at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)

@@ -35,6 +35,9 @@ class OrderView(models.Model):
         indexes = (
             models.Index(fields=("member_id", "placed_at", "id"), name="readmodel_order_member"),
             models.Index(fields=("placed_at", "id"), name="readmodel_order_placed"),
+            models.Index(
+                fields=("placed_at", "id"), name="readmodel_order_shown", condition=~models.Q(status="cancelled")
+            ),
             models.Index(fields=("status", "placed_at", "id"), name="readmodel_order_status"),
         )
 

@@ -14,7 +14,7 @@ def orders(*, member_id: int | None) -> "QuerySet[OrderView]":
 
 
 def fresh_at() -> datetime | None:
-    """Everything that happened before then is shown; ``None`` while some lane was never read."""
+    """Everything that happened before then is shown, but for what is parked; ``None`` while a lane was never read."""
     known = Cursor.objects.aggregate(oldest=Min("fresh_at"), unread=Count("pk", filter=Q(fresh_at=None)))
     oldest: datetime | None = known["oldest"]
     return None if known["unread"] else oldest

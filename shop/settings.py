@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
 from shop.local import addresses
@@ -69,12 +70,16 @@ RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty
 CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
+IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
 
 # --- Django ---------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "only-for-a-stack-on-one-machine-set-your-own-in-production")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
+    raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"

@@ -151,7 +151,7 @@ def _survived(consumer: Consumer, message: Message) -> None:
         lane = app.table("Cursor").objects.filter(
             consumer=consumer.name, source=message.source, lane=message.lane, attempts__gt=0
         )
-        lane.update(attempts=0)
+        lane.update(attempts=0, alone=None, alone_attempts=0)
     except Exception as error:
         if not is_transient(error):
             raise

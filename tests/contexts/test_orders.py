@@ -12,7 +12,7 @@ from inventory.events import InventoryLockFailed, Shortage
 from orders import services
 from orders.events import CancelledByMember, OutOfStock, TimedOut
 from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel, UnableToConfirm
-from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders
+from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders, forget_keys
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
 from shop.members.services import change_member
@@ -250,3 +250,12 @@ def test_an_order_that_timed_out_while_its_reservation_was_on_its_way_holds_noth
     ready.drain()
     assert ready.order(order).reason == TimedOut()
     assert ready.stock("phone") == (5, 0)
+
+
+def test_a_key_that_is_old_enough_is_forgotten_and_may_be_used_anew(ready: Shop) -> None:
+    first = ready.place(("phone", 1), key="k")
+    now = timezone.now()
+    assert forget_keys(at=now + timedelta(days=29), life=timedelta(days=30)) == 0
+    assert ready.place(("phone", 1), key="k").pk == first.pk
+    assert forget_keys(at=now + timedelta(days=31), life=timedelta(days=30)) == 1
+    assert ready.place(("phone", 1), key="k").pk != first.pk
