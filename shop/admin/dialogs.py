@@ -9,9 +9,9 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from unfold.decorators import action  # type: ignore[import-untyped]
-from unfold.enums import ActionVariant  # type: ignore[import-untyped]
-from unfold.forms import BaseDialogForm  # type: ignore[import-untyped]
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 
 from shop.admin.shown import list_url
 from shop.errors import DomainError

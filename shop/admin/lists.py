@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Field, Model, Q, QuerySet
 from django.http import HttpRequest
-from unfold.views import ChangeList  # type: ignore[import-untyped]
+from unfold.views import ChangeList
 
 BEFORE = "before"
 

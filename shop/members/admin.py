@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework.authtoken import admin as authtoken
 from rest_framework.authtoken.models import TokenProxy
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm  # type: ignore[import-untyped]
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget  # type: ignore[import-untyped]
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from shop.admin.lists import KeysetChangeList
 from shop.admin.pages import DomainPage, Page, RefusableForm, each

@@ -4,13 +4,16 @@ Its reaction is not idempotent, on purpose: what it noted twice took effect twic
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 from celery import shared_task
 from django.db import connections, transaction
+from django.utils import timezone
 
 from inventory.events import StockChanged
+from inventory.models import Subscription
 from shop.messaging.batches import Batch, Message, Received
 from shop.messaging.consumers import Consumer
 from shop.messaging.outbox import Entry, append, lane_of
@@ -119,3 +122,23 @@ def in_lane(lane: int, count: int, *, lanes: int = 4) -> list[str]:
     keys = (f"key-{number}" for number in range(10_000))
     found = [key for key in keys if lane_of(key, lanes) == lane]
     return found[:count]
+
+
+def subscription() -> Any:
+    """The probe's own, in lane 0."""
+    return Subscription.objects.get(consumer=NAME, lane=0)
+
+
+def due_now() -> None:
+    """Let the time-outs of the source's subscriptions come."""
+    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+
+
+def append_unwanted(count: int, lane: int = 0) -> None:
+    """Rows that nobody wants."""
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_outboxevent (lane, type, key, data, headers) "
+            "SELECT %s, 'inventory.unwanted', 'x', '{}', '{}' FROM generate_series(1, %s)",
+            [lane, count],
+        )

@@ -12,26 +12,9 @@ from readmodel.models import Cursor
 from shop.messaging import pages
 from shop.messaging.partitions import SIZE
 from shop.messaging.relay import relay
-from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
+from tests.messaging.probe import SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
 
 A, B, C = in_lane(0, 3)
-
-
-def subscription() -> Any:
-    return Subscription.objects.get(consumer=NAME, lane=0)
-
-
-def due_now() -> None:
-    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-
-
-def append_unwanted(count: int, lane: int = 0) -> None:
-    with connections[SOURCE].cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO inventory_outboxevent (lane, type, key, data, headers) "
-            "SELECT %s, 'inventory.unwanted', 'x', '{}', '{}' FROM generate_series(1, %s)",
-            [lane, count],
-        )
 
 
 # Bounds

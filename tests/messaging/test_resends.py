@@ -1,38 +1,18 @@
 """What was not acknowledged is sent again: the same, and ever more rarely."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
-from inventory.models import Subscription
 from shop.messaging import broker, consumers
 from shop.messaging.relay import relay
 from tests.harness import Shop
 from tests.messaging import probe as probes
-from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
+from tests.messaging.probe import NAME, SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
 
 A, B, C = in_lane(0, 3)
-
-
-def subscription() -> Any:
-    return Subscription.objects.get(consumer=NAME, lane=0)
-
-
-def due_now() -> None:
-    Subscription.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-
-
-def append_unwanted(count: int, lane: int = 0) -> None:
-    with connections[SOURCE].cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO inventory_outboxevent (lane, type, key, data, headers) "
-            "SELECT %s, 'inventory.unwanted', 'x', '{}', '{}' FROM generate_series(1, %s)",
-            [lane, count],
-        )
 
 
 def test_a_batch_is_not_sent_again_before_its_time_out(probe: Probe) -> None:
