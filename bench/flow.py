@@ -113,7 +113,7 @@ def _drain(orders: int) -> float:
         for context in publishers():
             scan_outbox.apply_async(kwargs={"context": context.label}, queue=f"{context.label}.relay")
         for _ in range(10):
-            time.sleep(settings.SCAN_INTERVAL / 10)
+            time.sleep(settings.SCAN_INTERVAL / 10)  # the pace of looking, and of the scans: beat is not there
             still_open = Order.objects.filter(status=Status.OPEN).exists()
             shown = OrderView.objects.filter(status=Status.CONFIRMED).count()
             if not still_open and shown == orders:

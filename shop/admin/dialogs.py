@@ -19,7 +19,7 @@ from shop.errors import DomainError
 Act = Callable[..., str | tuple[int, str]]
 
 
-class Dialog(BaseDialogForm):  # type: ignore[misc]
+class Dialog(BaseDialogForm):
     """A dialog's fields; what the domain refuses stands above them."""
 
     def render_before_template(self) -> str:

@@ -27,7 +27,7 @@ class KeysetPaginator(Paginator):  # type: ignore[type-arg]
     count = 0
 
 
-class KeysetChangeList(ChangeList):  # type: ignore[misc]
+class KeysetChangeList(ChangeList):
     """A list in the order of its ``ModelAdmin.ordering``: field names, all in one direction, together unique."""
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:

@@ -26,7 +26,7 @@ from shop.errors import DomainError
 View = Callable[..., HttpResponseBase]
 
 
-class Page(ModelAdmin):  # type: ignore[misc]
+class Page(ModelAdmin):
     """The base of them all."""
 
     ordering: Sequence[str]

@@ -63,11 +63,6 @@ def event_types() -> tuple[type[Event], ...]:
     return tuple(_types[name] for name in sorted(_types))
 
 
-def encode(event: Event) -> str:
-    """The event's fields as a JSON object."""
-    return msgspec.json.encode(event).decode()
-
-
 def decode(name: str, data: Any) -> Event:
     """The event of that name from its JSON object, already parsed.
 

@@ -15,7 +15,7 @@ SELECT key, bool_or(type = 'orders.order-cancelled') AS cancelled, max(lines) AS
     ) END AS lines
     FROM orders_outboxevent AS e {UP_TO} WHERE type IN ('orders.order-created', 'orders.order-cancelled')
 ) AS heard GROUP BY key ORDER BY key
-"""  # noqa: S608
+"""
 
 CLAIMED = """
 SELECT order_id::text AS key, status, string_agg(quantity || ' × ' || sku, ', ' ORDER BY sku COLLATE "C") AS lines

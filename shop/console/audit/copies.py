@@ -17,13 +17,13 @@ FROM (
                       ELSE (data ->> 'listed')::boolean END ORDER BY position DESC))[1] AS listed
     FROM catalogue_outboxevent AS e {UP_TO} GROUP BY 1
 ) AS folded ORDER BY key
-"""  # noqa: S608
+"""
 
 MEMBERS_SAID = f"""
 SELECT DISTINCT ON (key) key, data ->> 'name' AS name, (data ->> 'active')::boolean AS active
 FROM (SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}) AS said
 ORDER BY key, position DESC
-"""  # noqa: S608
+"""
 
 PRODUCTS = 'SELECT sku COLLATE "C" AS key, name, category, price, listed FROM {table} ORDER BY 1'
 

@@ -52,7 +52,7 @@ SELECT key COLLATE "C" AS key, bool_or(type = 'inventory.inventory-locked') AS l
        bool_or(type = 'inventory.inventory-lock-failed') AS failed, max((data -> 'short')::text) AS short
 FROM inventory_outboxevent AS e {UP_TO} WHERE type IN ('inventory.inventory-locked', 'inventory.inventory-lock-failed')
 GROUP BY 1 ORDER BY 1
-"""  # noqa: S608
+"""
 
 DECIDED = """
 SELECT id::text AS key, status, confirmed_at IS NOT NULL AS confirmed, reason_data ->> 'code' AS reason,

@@ -26,7 +26,7 @@ FROM (
         WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled')
     ) AS fact GROUP BY key
 ) AS folded ORDER BY key
-"""  # noqa: S608
+"""
 
 SHOWN = """
 SELECT id::text AS key, member_id::text, status, total::text, currency, reason::text, placed_at, decided_at,
