@@ -1,5 +1,6 @@
 """The catalogue in the admin."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ class ProductForm(RefusableForm):
         attributes: Any = self.cleaned_data["attributes"]
         if not isinstance(attributes, dict):
             raise forms.ValidationError('They must be a JSON object, such as {"colour": "black"}.')
+        try:
+            json.dumps(attributes, allow_nan=False)
+        except ValueError:
+            raise forms.ValidationError(
+                "They hold a number that JSON has no form for: NaN, or one too large."
+            ) from None
         return attributes
 
 

@@ -65,6 +65,7 @@ def test_a_product_form_that_the_domain_or_the_fields_refuse_changes_nothing(sho
         (None, {"sku": "no good"}, "1 to 64 letters"),
         (None, {"sku": "new", "price": "-1"}, "greater than or equal to 0"),
         (None, {"sku": "new", "attributes": "[]"}, "must be a JSON object"),
+        (None, {"sku": "new", "attributes": '{"weight": 1e400}'}, "a number that JSON has no form for"),
         ("phone", {"price": "99999999999999999999"}, "less than or equal to"),
         ("phone", {"name": ""}, "required"),
     ]
