@@ -78,7 +78,7 @@ def start_servers_of_beat(**kwargs: object) -> None:
 
 
 def _ensure_servers(aliases: Iterable[str]) -> None:
-    from shop.local.needs import ensure_needed_servers  # shop imports this module
+    from shop.local.servers.autostart import ensure_needed_servers  # shop imports this module
 
     ensure_needed_servers(aliases)
 

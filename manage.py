@@ -25,8 +25,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
     words = set(sys.argv[1:])
     if words and not words & {"-h", "--help", "--version"} and sys.argv[1] not in WITHOUT_SERVERS:
-        from shop.local.needs import ensure_needed_servers
-        from shop.local.servers import ServerError
+        from shop.local.servers.autostart import ensure_needed_servers
+        from shop.local.servers.lifecycle import ServerError
 
         try:
             ensure_needed_servers()

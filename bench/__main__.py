@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import flow
-from shop.local import servers
+from shop.local.servers import lifecycle
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--skus", type=int, default=1_000, help="products they are spread over (default: %(default)s)")
     arguments = parser.parse_args()
     console = Console()
-    servers.clean(settings.INSTANCE)  # whatever an earlier run left
-    servers.ensure_running(settings.INSTANCE, servers.NAMES)
+    lifecycle.clean(settings.INSTANCE)  # whatever an earlier run left
+    lifecycle.ensure_running(settings.INSTANCE, lifecycle.NAMES)
     try:
         result = flow.measure(console, orders=arguments.orders, lines=arguments.lines, skus=arguments.skus)
     finally:
-        servers.clean(settings.INSTANCE)
+        lifecycle.clean(settings.INSTANCE)
     table = Table("flow", "orders", "seconds", "decided per second")
     table.add_row("raw SQL, one script", f"{result['orders']:,}", f"{result['floor_s']}", f"{result['floor_per_s']:,}")
     table.add_row("ours, through Celery", f"{result['orders']:,}", f"{result['ours_s']}", f"{result['ours_per_s']:,}")

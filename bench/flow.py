@@ -21,7 +21,7 @@ from inventory.services import receive_stock
 from orders.events import Line
 from orders.models import Order, Status
 from readmodel.models import OrderView
-from shop.local import addresses
+from shop.local.servers import addresses
 from shop.messaging.aggregates import store
 from shop.messaging.contexts import publishers
 from shop.messaging.tasks import scan_outbox

@@ -14,9 +14,9 @@ from inventory.models import Claim, Cursor, DeadLetter, OutboxEvent, Reservation
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
-from shop.messaging.admin import CursorPage, OutboxEventPage, SubscriptionPage
-from shop.messaging.letters import DeadLetterPage
-from shop.messaging.timeline import events_of_key, timeline
+from shop.messaging.admin.deadletters import DeadLetterPage
+from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.timeline import events_of_key, timeline
 from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
 LEDGER_ROWS = 50  # movements that an item's page shows

@@ -3,11 +3,11 @@
 from django.utils import timezone
 
 from inventory.services import StockRoom, items_for
-from orders.events import OrderCancelled, OrderCreated, OrderFact
+from orders.events import OrderCancelled, OrderCreated, OrderEvent
 from shop.catalogue.events import ProductAdded
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
-from shop.messaging.consumers import consumes
+from shop.messaging.reactions import consumes
 
 
 @consumes("orders", OrderCreated, OrderCancelled)
@@ -18,7 +18,7 @@ def reserve_stock(batch: Batch) -> None:
     they share its item; the first in the lane is served first.
     """
     room = StockRoom(
-        orders=[fact.order_id for fact in batch.of(OrderFact)],
+        orders=[fact.order_id for fact in batch.of(OrderEvent)],
         skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
     )
     now = timezone.now()

@@ -13,7 +13,8 @@ from rest_framework.views import APIView
 
 from inventory import queries, services
 from inventory.models import StockItem, StockMovement
-from shop.api import Body, HasNeeded, Whole, valid_sku
+from shop.api.authentication import HasNeeded
+from shop.api.bodies import Body, Whole, valid_sku
 from shop.values import MAX_QUANTITY
 
 MOST = MAX_QUANTITY * 1000  # pieces in one movement

@@ -15,9 +15,9 @@ from orders.models import Cursor, DeadLetter, MemberCopy, Order, OutboxEvent, Pr
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
 from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
-from shop.messaging.admin import CursorPage, OutboxEventPage, SubscriptionPage
-from shop.messaging.letters import DeadLetterPage
-from shop.messaging.timeline import timeline
+from shop.messaging.admin.deadletters import DeadLetterPage
+from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
 
 COLOURS = {Status.OPEN: "info", Status.CONFIRMED: "success", Status.SHIPPED: "primary", Status.CANCELLED: "danger"}

@@ -61,14 +61,14 @@ class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
 AnyReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
 
 
-class OrderFact(Event):
+class OrderEvent(Event):
     """Something that happened to an order."""
 
     order_id: UUID
 
 
 @event("orders.order-created")
-class OrderCreated(OrderFact):
+class OrderCreated(OrderEvent):
     """A member placed an order; nothing is reserved yet."""
 
     member_id: int
@@ -80,14 +80,14 @@ class OrderCreated(OrderFact):
 
 
 @event("orders.order-confirmed")
-class OrderConfirmed(OrderFact):
+class OrderConfirmed(OrderEvent):
     """Everything that the order needs is reserved for it."""
 
     at: datetime
 
 
 @event("orders.order-cancelled")
-class OrderCancelled(OrderFact):
+class OrderCancelled(OrderEvent):
     """The order came to nothing; whoever reserved something for it releases it."""
 
     reason: AnyReason

@@ -84,7 +84,7 @@ class Order(Aggregate):
                 order_id=order.pk, member_id=member_id, lines=lines, total=total, currency=currency, placed_at=at
             )
         )
-        order.content = lines
+        order.snapshot = lines
         return order
 
     # Mutators
@@ -110,7 +110,7 @@ class Order(Aggregate):
     # Queries
 
     @cached_property
-    def content(self) -> tuple[Line, ...]:
+    def snapshot(self) -> tuple[Line, ...]:
         """Its lines, as they were when it was placed."""
         return tuple(
             Line(sku=line.sku, name=line.name, category=line.category, price=line.price, quantity=line.quantity)

@@ -13,11 +13,11 @@ from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFail
 from orders import services
 from orders.events import OutOfStock, Short
 from orders.models import MemberCopy, Order, ProductCopy, Status
-from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductFact, ProductListed
-from shop.members.events import MemberChanged, MemberFacts, MemberJoined
+from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
+from shop.members.events import MemberChanged, MemberEvent, MemberJoined
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
-from shop.messaging.consumers import consumes
+from shop.messaging.reactions import consumes
 
 
 @consumes("inventory", InventoryLocked, InventoryLockFailed)
@@ -47,7 +47,7 @@ def copy_products(batch: Batch) -> None:
 
     A product that is unknown here, since an operator discarded the event that added it, cannot be listed.
     """
-    skus = {event.sku for event in batch.of(ProductFact)}
+    skus = {event.sku for event in batch.of(ProductEvent)}
     copies = ProductCopy.objects.in_bulk(skus)
     for received in batch:
         match received.data:
@@ -66,7 +66,7 @@ def copy_products(batch: Batch) -> None:
 def copy_members(batch: Batch) -> None:
     """Keep whether each member may place orders."""
     copies = {
-        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active) for fact in batch.of(MemberFacts)
+        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active) for fact in batch.of(MemberEvent)
     }
     _upsert(copies, "member_id", ["active"])
 

@@ -20,7 +20,8 @@ from orders import queries, services
 from orders.events import CancelledByMember, CancelledByStaff
 from orders.models import Order, Status
 from orders.policies import Wanted, merge
-from shop.api import Body, Whole, member_id_of
+from shop.api.authentication import member_id_of
+from shop.api.bodies import Body, Whole
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
@@ -101,7 +102,7 @@ def shown(order: Order) -> dict[str, Any]:
         "currency": order.currency,
         "lines": [
             {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": line.price}
-            for line in order.content
+            for line in order.snapshot
         ],
         "reason": order.reason and order.reason.shown(),
         "queue": place and place._asdict(),

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from readmodel.models import Cursor, DeadLetter, OrderView
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import Panel, badge, moment, page_link, pretty
-from shop.messaging.admin import CursorPage
-from shop.messaging.letters import DeadLetterPage
+from shop.messaging.admin.deadletters import DeadLetterPage
+from shop.messaging.admin.positions import CursorPage
 from shop.values import format_money
 
 COLOURS = {"open": "info", "confirmed": "success", "shipped": "primary", "cancelled": "danger"}

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from django.db import connections
 
-from orders.events import AnyReason, OrderCancelled, OrderConfirmed, OrderCreated, OrderFact
+from orders.events import AnyReason, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent
 from readmodel.models import OrderView
-from shop.members.events import MemberFacts
-from shop.messaging import rows
+from shop.members.events import MemberEvent
 from shop.messaging.batches import Batch
+from shop.setwise import rows
 
 DECIDED = ("status", "reason", "decided_at", "history")
 
@@ -41,7 +41,7 @@ def project_orders(batch: Batch) -> None:
     What comes of an order that is not shown, since an operator discarded its creation, changes nothing.
     """
     names = _names_of({order.member_id for order in batch.of(OrderCreated)})
-    ids = {fact.order_id for fact in batch.of(OrderFact)}
+    ids = {fact.order_id for fact in batch.of(OrderEvent)}
     shown = {view.pk: view for view in OrderView.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
@@ -60,7 +60,7 @@ def project_orders(batch: Batch) -> None:
 
 def project_members(batch: Batch) -> None:
     """Give each member of the batch its name, and the orders that show it."""
-    names = {fact.member_id: fact.name for fact in batch.of(MemberFacts)}
+    names = {fact.member_id: fact.name for fact in batch.of(MemberEvent)}
     with connections["readmodel"].cursor() as cursor:
         cursor.execute(SET_NAMES, {"ids": list(names), "names": list(names.values())})
 

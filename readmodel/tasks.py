@@ -4,7 +4,7 @@ from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
 from readmodel import projections
 from shop.members.events import MemberChanged, MemberJoined
 from shop.messaging.batches import Batch
-from shop.messaging.consumers import consumes
+from shop.messaging.reactions import consumes
 
 
 @consumes("orders", OrderCreated, OrderConfirmed, OrderCancelled)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
-from shop.local import addresses
+from shop.local.servers import addresses
 
 env = Env()
 
@@ -109,6 +109,7 @@ INSTALLED_APPS = [
     "inventory",
     "readmodel",
     "shop.console",
+    "shop.flashsale",
     "shop.local",
 ]
 
@@ -146,16 +147,16 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "shop.api.TokenAuthentication",
+        "shop.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["shop.api.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["shop.api.bodies.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "shop.api.Pages",
+    "DEFAULT_PAGINATION_CLASS": "shop.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "shop.api.problem_response",
+    "EXCEPTION_HANDLER": "shop.api.errors.problem_response",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
@@ -166,7 +167,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "shop.problems.describe_problems",
+        "shop.api.problems.describe_problems",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",  # the docs page's scripts, without a network
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from shop.messaging.causes import because_of
+from shop.messaging.headers import because_of
 
 # W3C Trace Context, version 00; a later version may add fields at the end.
 _traceparent = re.compile(

@@ -37,7 +37,7 @@ urlpatterns = [
     path("api/members/me/", members.Me.as_view()),
 ]
 
-handler400 = "shop.problems.bad_request"
-handler403 = "shop.problems.forbidden"
-handler404 = "shop.problems.not_found"
-handler500 = "shop.problems.server_error"
+handler400 = "shop.api.problems.bad_request"
+handler403 = "shop.api.problems.forbidden"
+handler404 = "shop.api.problems.not_found"
+handler500 = "shop.api.problems.server_error"

@@ -9,19 +9,19 @@ from django.db import connections, transaction
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
-from shop.local import servers
+from shop.local.servers import lifecycle
 from tests.harness import Deliveries, Shop
 
 ALL_DATABASES = list(settings.CONTEXTS.values())
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    needed = servers.needed_by(settings.DATABASES.values(), settings.BROKER_URL, settings.INSTANCE)
-    session.config.stash[STARTED] = servers.ensure_running(settings.INSTANCE, needed)
+    needed = lifecycle.needed_by(settings.DATABASES.values(), settings.BROKER_URL, settings.INSTANCE)
+    session.config.stash[STARTED] = lifecycle.ensure_running(settings.INSTANCE, needed)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    servers.stop(settings.INSTANCE, session.config.stash[STARTED])
+    lifecycle.stop(settings.INSTANCE, session.config.stash[STARTED])
 
 
 STARTED = pytest.StashKey[list[str]]()

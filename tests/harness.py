@@ -25,7 +25,7 @@ from shop.catalogue import services as catalogue
 from shop.members import services as members
 from shop.messaging import broker
 from shop.messaging.contexts import context, contexts, publishers
-from shop.messaging.relay import relay
+from shop.messaging.producer.relay import relay
 
 T = TypeVar("T")
 

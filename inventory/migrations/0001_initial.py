@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-from shop.messaging.partitions import CreateOutboxEvent
+from shop.messaging.producer.partitions import CreateOutboxEvent
 
 
 class Migration(migrations.Migration):

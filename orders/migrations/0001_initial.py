@@ -5,7 +5,7 @@ import django.db.models.functions.datetime
 import uuid_utils.compat
 from django.db import migrations, models
 
-from shop.messaging.partitions import CreateOutboxEvent
+from shop.messaging.producer.partitions import CreateOutboxEvent
 
 
 class Migration(migrations.Migration):

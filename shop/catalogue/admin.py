@@ -14,8 +14,8 @@ from shop.admin.pages import DomainPage, RefusableForm, each
 from shop.admin.shown import badge
 from shop.catalogue import services
 from shop.catalogue.models import OutboxEvent, Product, Subscription
-from shop.messaging.admin import OutboxEventPage, SubscriptionPage
-from shop.messaging.timeline import events_of_key
+from shop.messaging.admin.positions import OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.timeline import events_of_key
 from shop.values import format_money
 
 

@@ -3,13 +3,13 @@
 from shop.messaging.events import Event, event
 
 
-class ProductFact(Event):
+class ProductEvent(Event):
     """Something that happened to a product."""
 
     sku: str
 
 
-class ProductFacts(ProductFact):
+class ProductDetails(ProductEvent):
     """What others need to know of a product; they keep a copy."""
 
     name: str
@@ -21,20 +21,20 @@ class ProductFacts(ProductFact):
 
 
 @event("catalogue.product-added")
-class ProductAdded(ProductFacts):
+class ProductAdded(ProductDetails):
     """There is a new product."""
 
 
 @event("catalogue.product-changed")
-class ProductChanged(ProductFacts):
+class ProductChanged(ProductDetails):
     """Its name, category or price is another."""
 
 
 @event("catalogue.product-listed")
-class ProductListed(ProductFact):
+class ProductListed(ProductEvent):
     """It can be bought."""
 
 
 @event("catalogue.product-delisted")
-class ProductDelisted(ProductFact):
+class ProductDelisted(ProductEvent):
     """It can no longer be bought; orders placed before are not touched."""

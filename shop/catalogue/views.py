@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from shop.api import Body, HasNeeded, Whole, valid_sku
+from shop.api.authentication import HasNeeded
+from shop.api.bodies import Body, Whole, valid_sku
 from shop.catalogue import queries, services
 from shop.catalogue.models import Product
 from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE

@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
-from shop.local import servers
-from shop.local.addresses import broker_url, data_folder, database_url
-from shop.local.valkey import Valkey
+from shop.local.servers import lifecycle
+from shop.local.servers.addresses import broker_url, data_folder, database_url
+from shop.local.servers.valkey import Valkey
 
 
 def main() -> None:
@@ -16,23 +16,23 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         globals()[arguments.act](arguments.instance)
-    except (servers.ServerError, ValueError) as error:
+    except (lifecycle.ServerError, ValueError) as error:
         sys.exit(str(error))
 
 
 def start(instance: str) -> None:
-    started = servers.ensure_running(instance)
+    started = lifecycle.ensure_running(instance)
     print(f"started {', '.join(started)}" if started else "they run already")
     status(instance)
 
 
 def stop(instance: str) -> None:
-    stopped = servers.stop(instance)
+    stopped = lifecycle.stop(instance)
     print(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
 
 
 def status(instance: str) -> None:
-    for server in servers.servers(instance):
+    for server in lifecycle.servers(instance):
         state = f"runs, pid {server.pid()}" if server.running() else "does not run"
         print(f"{server.name} of instance {instance}: {state}; log {server.log}")
     print(f"data      {data_folder(instance)}")
@@ -43,7 +43,7 @@ def status(instance: str) -> None:
 
 
 def clean(instance: str) -> None:
-    servers.clean(instance)
+    lifecycle.clean(instance)
     print(f"instance {instance} is gone")
 
 

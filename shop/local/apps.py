@@ -1,3 +1,5 @@
+"""The shop on one machine: embedded servers, and the processes behind ``make up``."""
+
 from django.apps import AppConfig
 
 

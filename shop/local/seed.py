@@ -11,9 +11,9 @@ from inventory.models import StockMovement
 from inventory.services import receive_stock
 from shop.catalogue.models import Product
 from shop.catalogue.services import add_product
+from shop.console.roles import ensure_roles
 from shop.local.samples import MEMBERS, PRODUCTS, STOCK, member_name
 from shop.members import services as members
-from shop.members.roles import ensure_roles
 
 # Known to everybody, for a stack on one machine: whoever opens it to others changes it first.
 ADMIN = "admin"

@@ -20,8 +20,8 @@ from shop.admin.pages import DomainPage, Page, RefusableForm, each
 from shop.admin.shown import badge, page_link
 from shop.members import services
 from shop.members.models import Member, OutboxEvent, Subscription
-from shop.messaging.admin import OutboxEventPage, SubscriptionPage
-from shop.messaging.timeline import events_of_key
+from shop.messaging.admin.positions import OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.timeline import events_of_key
 
 
 class JoinForm(RefusableForm):

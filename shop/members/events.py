@@ -3,7 +3,7 @@
 from shop.messaging.events import Event, event
 
 
-class MemberFacts(Event):
+class MemberEvent(Event):
     """What others need to know of a member; they keep a copy."""
 
     member_id: int
@@ -13,10 +13,10 @@ class MemberFacts(Event):
 
 
 @event("members.member-joined")
-class MemberJoined(MemberFacts):
+class MemberJoined(MemberEvent):
     """There is a new member, who may place orders."""
 
 
 @event("members.member-changed")
-class MemberChanged(MemberFacts):
+class MemberChanged(MemberEvent):
     """The member's name is another, or whether it is active."""

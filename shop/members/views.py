@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from shop.api import member_id_of
+from shop.api.authentication import member_id_of
 from shop.members import queries
 from shop.members.models import Member
 

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 from django.apps import apps
 from django.db import connections, models, router
 
-from shop.messaging import outbox, rows
-from shop.messaging.causes import current_headers
 from shop.messaging.events import Event
+from shop.messaging.headers import current_headers
+from shop.messaging.producer import outbox
+from shop.setwise import rows
 
 
 class Recorded(NamedTuple):

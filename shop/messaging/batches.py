@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from shop.messaging.causes import because_of, reacting_to
 from shop.messaging.events import Event, decode
+from shop.messaging.headers import because_of, reacting_to
 
 E = TypeVar("E", bound=Event)
 
@@ -14,7 +14,7 @@ CloudEvent = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class BatchMessage:
     """What the relay sends: the wanted ``events`` of a lane with ``after`` < position ≤ ``through``.
 
     ``types`` is what it was filtered by. ``time`` (RFC 3339): everything that the lane held before then is

@@ -3,10 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from celery import shared_task
-
-from shop.messaging.batches import Batch, Message
-from shop.messaging.events import Event
+from shop.messaging.batches import Batch
 
 Reaction = Callable[[Batch], None]
 
@@ -15,7 +12,7 @@ Reaction = Callable[[Batch], None]
 class Consumer:
     """One context's reaction to one source; there is one for each pair."""
 
-    name: str
+    context: str
     """The reacting context."""
     source: str
     types: tuple[str, ...]
@@ -24,47 +21,25 @@ class Consumer:
     react: Reaction
 
     @property
+    def name(self) -> str:
+        """What its positions are kept under, on both sides."""
+        return self.context
+
+    @property
     def queue(self) -> str:
         """The Celery queue that its batches are sent to."""
-        return self.name
+        return self.context
 
 
 _consumers: dict[tuple[str, str], Consumer] = {}
 
 
-def consumes(source: str, *types: type[Event]) -> Callable[[Reaction], Reaction]:
-    """Turn a reaction into the Celery task that consumes ``types`` from ``source``'s outbox.
-
-    The body is given a :class:`Batch`, inside a transaction of its context's database that also moves
-    the cursor. It applies the events in order, set-wise, and calls ``store`` once at the most. It is
-    idempotent in itself; and it may raise: the batch is then halved until the poisonous event is found.
-
-    :raises ValueError: if the context already has a consumer of that source.
-    """
-
-    def register(react: Reaction) -> Reaction:
-        name = react.__module__.split(".")[-2]
-        consumer = Consumer(
-            name=name,
-            source=source,
-            types=tuple(sorted(cls.wire_name for cls in types)),
-            task=f"{react.__module__}.{react.__name__}",
-            react=react,
-        )
-        if (name, source) in _consumers:
-            raise ValueError(f"{name} already consumes {source} by {_consumers[name, source].task}")
-        _consumers[name, source] = consumer
-
-        @shared_task(name=consumer.task)
-        def receive_batch(**message: object) -> None:
-            from shop.messaging.receiving import receive
-
-            receive(consumer, Message(**message))  # type: ignore[arg-type]
-
-        receive_batch.__doc__ = react.__doc__
-        return react
-
-    return register
+def register(consumer: Consumer) -> None:
+    """Make a consumer known. :raises ValueError: if its context already has one of that source."""
+    key = (consumer.name, consumer.source)
+    if key in _consumers:
+        raise ValueError(f"{consumer.name} already consumes {consumer.source} by {_consumers[key].task}")
+    _consumers[key] = consumer
 
 
 def consumer_of(name: str, source: str) -> Consumer:

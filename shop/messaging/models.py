@@ -27,7 +27,7 @@ class OutboxEvent(models.Model):
     """An event, as it was recorded with the rows that it tells of. Append-only: never updated.
 
     Whether it was sent is what the subscriptions' positions say. The table is partitioned by ranges
-    of position (see :mod:`shop.messaging.partitions`).
+    of position (see :mod:`shop.messaging.producer.partitions`).
     """
 
     position = models.BigIntegerField(primary_key=True)

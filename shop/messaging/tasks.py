@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from shop.messaging.partitions import ensure_partitions
-from shop.messaging.relay import relay, take_acknowledgement
+from shop.messaging.producer.partitions import ensure_partitions
+from shop.messaging.producer.relay import relay, take_acknowledgement
 
 
 @shared_task

@@ -12,10 +12,10 @@ from django.core.management import call_command
 from django.db import connections
 
 from celery_app import app
-from shop.local import ports
-from shop.local.addresses import instance_folder
-from shop.local.stack import programs
-from shop.local.supervision import Supervisor
+from shop.local.servers.addresses import instance_folder
+from shop.local.stack import ports
+from shop.local.stack.running import programs
+from shop.local.stack.supervision import Supervisor
 from tests.chaos.client import Client
 
 QUICK = {"RELAY_RESEND_AFTER": "1", "RELAY_RESEND_LIMIT": "2", "RELAY_IDLE": "2", "SCAN_INTERVAL": "0.2"}  # seconds

@@ -18,12 +18,12 @@ from inventory.services import receive_stock
 from orders.models import Order, ProductCopy, Status
 from readmodel.models import OrderView
 from shop.catalogue.services import add_product
-from shop.local import servers
+from shop.local.servers import lifecycle
 from shop.members.services import join
 from tests.chaos.conftest import Stack, eventually
 
 embedded_broker = pytest.mark.skipif(
-    "valkey" not in servers.needed_by(settings.DATABASES.values(), settings.BROKER_URL, settings.INSTANCE),
+    "valkey" not in lifecycle.needed_by(settings.DATABASES.values(), settings.BROKER_URL, settings.INSTANCE),
     reason="the broker is not ours to stop",
 )
 
@@ -115,12 +115,12 @@ def test_orders_are_accepted_while_the_broker_is_down_and_decided_when_it_is_bac
     stack: Stack, token: str, sku: str
 ) -> None:
     stock(sku, 2)
-    servers.stop(settings.INSTANCE, ["valkey"])
+    lifecycle.stop(settings.INSTANCE, ["valkey"])
     try:
         ids = [stack.client.place(token, (sku, 1)) for _ in range(3)]
         assert all(stack.client.order(token, order_id)["status"] == "open" for order_id in ids)
     finally:
-        servers.ensure_running(settings.INSTANCE, ["valkey"])
+        lifecycle.ensure_running(settings.INSTANCE, ["valkey"])
     assert decided(ids, within=90) == {"confirmed": 2, "cancelled": 1}
 
 

@@ -7,8 +7,8 @@ from rest_framework.authtoken.models import Token
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
+from shop.console.roles import ensure_roles
 from shop.members.models import Member
-from shop.members.roles import ensure_roles
 
 
 def client_of(user: User | Member | None = None) -> APIClient:

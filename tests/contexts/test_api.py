@@ -13,8 +13,8 @@ from django.test import Client, override_settings
 from rest_framework.test import APIClient
 
 from inventory.models import OutboxEvent
-from shop.members.roles import ROLES, ensure_roles
-from shop.problems import document
+from shop.api.problems import document
+from shop.console.roles import ROLES, ensure_roles
 from shop.tracing import is_traceparent
 from tests.contexts.api import client_of, is_problem
 from tests.harness import Shop

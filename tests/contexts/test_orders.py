@@ -16,7 +16,7 @@ from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_orde
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
 from shop.members.services import change_member
-from shop.messaging.outbox import Entry, append
+from shop.messaging.producer.outbox import Entry, append
 from tests.harness import Shop, in_background
 
 

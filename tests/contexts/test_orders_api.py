@@ -184,7 +184,7 @@ def test_accepting_an_order_takes_one_query_to_know_the_member_and_few_to_store_
 def test_the_place_in_the_queue_counts_what_inventory_has_yet_to_acknowledge_in_its_lane(
     ada: APIClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shop.messaging.outbox._lanes", {"orders": 1})
+    monkeypatch.setattr("shop.messaging.producer.outbox._lanes", {"orders": 1})
     shop.place(("phone", 1))
     shop.drain()
     positions = [place(ada).json()["queue"]["position"] for _ in range(3)]
@@ -194,14 +194,14 @@ def test_the_place_in_the_queue_counts_what_inventory_has_yet_to_acknowledge_in_
 def test_an_order_with_a_recent_rate_in_its_lane_has_an_estimate(
     ada: APIClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shop.messaging.outbox._lanes", {"orders": 1})
+    monkeypatch.setattr("shop.messaging.producer.outbox._lanes", {"orders": 1})
     shop.place(("phone", 1))
     shop.drain()
     assert 1 <= place(ada).json()["queue"]["eta_seconds"] <= 60
 
 
 def test_the_count_of_what_is_ahead_ends_at_a_cap(ada: APIClient, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shop.messaging.outbox._lanes", {"orders": 1})
+    monkeypatch.setattr("shop.messaging.producer.outbox._lanes", {"orders": 1})
     monkeypatch.setattr("orders.queries.QUEUE_CAP", 2)
     assert [place(ada).json()["queue"]["position"] for _ in range(4)] == [0, 1, 2, 2]
 

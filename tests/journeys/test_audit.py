@@ -14,7 +14,7 @@ from readmodel.models import MemberName
 from shop.console.audit import Report, audit, wait_until_at_rest
 from shop.console.audit.running import SHOWN
 from shop.console.audit.snapshots import snapshot
-from shop.messaging.relay import relay
+from shop.messaging.producer.relay import relay
 from tests.harness import Shop
 
 

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from django.conf import settings
 
-from shop.local import servers
-from shop.local.addresses import CHECKOUT, instance_folder
-from shop.local.stackfile import read
+from shop.local.servers import lifecycle
+from shop.local.servers.addresses import CHECKOUT, instance_folder
+from shop.local.stack.file import read
 
 LIMIT = 240  # seconds for a whole demo on a busy machine
 
@@ -22,9 +22,9 @@ LIMIT = 240  # seconds for a whole demo on a busy machine
 @pytest.fixture(scope="module")
 def instance() -> Iterator[str]:
     name = f"{settings.INSTANCE}-demo"
-    servers.clean(name)
+    lifecycle.clean(name)
     yield name
-    servers.clean(name)
+    lifecycle.clean(name)
 
 
 def start(instance: str, result: Path, *, buyers: int) -> "subprocess.Popen[str]":
@@ -77,7 +77,7 @@ def test_a_second_demo_ends_well_right_after_the_first_was_killed(instance: str,
     assert (result["confirmed"], result["cancelled"], result["available"]) == (7, 33, 0)
     assert (result["oversold"], result["undecided"], result["duplicated"]) == (0, 0, 0)
     assert not (tmp_path / "killed.json").exists()
-    assert servers.running(instance) == []
+    assert lifecycle.running(instance) == []
     assert pids
     assert left_running(pids) == []
 
@@ -94,5 +94,5 @@ def test_an_interrupted_demo_stops_everything_and_reports_nothing(instance: str,
         demo.communicate()
     assert demo.returncode == 130
     assert not (tmp_path / "demo.json").exists()
-    assert servers.running(instance) == []
+    assert lifecycle.running(instance) == []
     assert left_running(pids) == []

@@ -22,9 +22,10 @@ from inventory.services import receive_stock
 from orders import services
 from orders.models import Order, Status, UnableToCancel
 from shop.console.audit import audit
-from shop.messaging import broker, deadletters, steps
+from shop.messaging import broker, failpoints
+from shop.messaging.consumer import deadletters
 from shop.messaging.contexts import contexts
-from shop.messaging.steps import Step
+from shop.messaging.failpoints import Failpoint
 from tests.backups import Backup, backups
 from tests.harness import Shop
 
@@ -56,7 +57,7 @@ seeds = st.integers(0, 2**32)
 fates = st.builds(
     lambda seed, count: Random(seed).choices(list(FATES), list(FATES.values()), k=count), seeds, st.integers(0, 40)
 )
-steps_of_the_protocol = st.builds(lambda seed: Random(seed).choice(list(Step)[1:]), seeds)
+steps_of_the_protocol = st.builds(lambda seed: Random(seed).choice(list(Failpoint)[1:]), seeds)
 any_one = st.integers(0, 20)  # of those that there are; a rule that finds none does nothing
 
 
@@ -143,20 +144,20 @@ class Journey(RuleBasedStateMachine):
     # Disasters
 
     @rule(step=steps_of_the_protocol, skip=st.integers(0, 3), fates=fates)
-    def kill(self, step: Step, skip: int, fates: list[str]) -> None:
+    def kill(self, step: Failpoint, skip: int, fates: list[str]) -> None:
         """Whoever reaches that step: the message it works on is lost, or delivered again."""
         with killed_at(step, skip):
             self.flow(fates)
 
     @rule(step=steps_of_the_protocol, skip=st.integers(0, 3), fates=fates)
-    def kill_once_more(self, step: Step, skip: int, fates: list[str]) -> None:
+    def kill_once_more(self, step: Failpoint, skip: int, fates: list[str]) -> None:
         """Disasters are rare among the rules, which are chosen alike."""
         self.kill(step, skip, fates)
 
     @rule(basket=st.sampled_from(BASKETS))
     def kill_the_web_server(self, basket: tuple[tuple[str, int], ...]) -> None:
         before = Order.objects.count()
-        with killed_at(Step.APPENDED):
+        with killed_at(Failpoint.APPENDED):
             self.shop.place(*basket, member_id=self.members[0])
         assert Order.objects.count() == before
 
@@ -218,24 +219,24 @@ def one_of(things: list[Any], which: int) -> list[Any]:
 
 
 @contextmanager
-def killed_at(step: Step, skip: int = 0) -> Iterator[None]:
+def killed_at(step: Failpoint, skip: int = 0) -> Iterator[None]:
     """Die when a step is reached, or reached again after so many times; if it is."""
     left = skip
 
-    def die(reached: Step) -> None:
+    def die(reached: Failpoint) -> None:
         nonlocal left
         if reached == step:
             left -= 1
             if left < 0:
                 raise Killed
 
-    before: Callable[[Step], None] = steps.at_each_step
-    steps.at_each_step = die
+    before: Callable[[Failpoint], None] = failpoints.at_each_failpoint
+    failpoints.at_each_failpoint = die
     try:
         with suppress(Killed):
             yield
     finally:
-        steps.at_each_step = before
+        failpoints.at_each_failpoint = before
 
 
 def resumed(label: str) -> int:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from shop.local import servers
+from shop.local.servers import lifecycle
 
 
 @pytest.fixture(scope="module")
 def instance(request: pytest.FixtureRequest) -> Iterator[str]:
     name = "test-local-" + request.module.__name__.rpartition("_")[2]
-    servers.clean(name)
+    lifecycle.clean(name)
     yield name
-    servers.clean(name)
+    lifecycle.clean(name)

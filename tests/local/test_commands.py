@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from shop.local import addresses, servers
+from shop.local.servers import addresses, lifecycle
 
 
 def manage(instance, *words):
@@ -20,7 +20,7 @@ def manage(instance, *words):
 def test_commands_that_need_no_database_start_no_server(instance):
     manage(instance, "help")
     manage(instance, "migrate", "--help")
-    assert servers.running(instance) == []
+    assert lifecycle.running(instance) == []
 
 
 def test_migrate_starts_the_servers_creates_every_database_and_says_a_line_for_each(instance):

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from shop.local.interrupts import SIGNALS, Interrupts
+from shop.local.stack.interrupts import SIGNALS, Interrupts
 
 
 @pytest.fixture

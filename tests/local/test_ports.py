@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from shop.local import ports
-from shop.local.programs import ServerError
+from shop.local.servers.binaries import ServerError
+from shop.local.stack import ports
 
 HOST = "127.0.0.1"
 

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 import redis
 
-from shop.local import addresses, servers, traces, valkey
-from shop.local.postgres import Postgres
-from shop.local.valkey import Valkey
+from shop.local.servers import addresses, lifecycle, processes, valkey
+from shop.local.servers.postgres import Postgres
+from shop.local.servers.valkey import Valkey
 
 
 @pytest.fixture
 def started(instance):
-    servers.ensure_running(instance)
+    lifecycle.ensure_running(instance)
     return instance
 
 
@@ -29,13 +29,13 @@ def ask(instance, sql="SELECT 1"):
 
 
 def kill(pid):
-    traces.end(psutil.Process(pid), signal.SIGKILL)
+    processes.end(psutil.Process(pid), signal.SIGKILL)
 
 
 def test_the_servers_start_once_and_answer_at_the_addresses_known_beforehand(instance):
     database = addresses.database_url("postgres", instance)
-    assert servers.ensure_running(instance) == ["postgres", "valkey"]
-    assert servers.ensure_running(instance) == []
+    assert lifecycle.ensure_running(instance) == ["postgres", "valkey"]
+    assert lifecycle.ensure_running(instance) == []
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     with redis.Redis.from_url(Valkey(instance).public_url()) as client:
@@ -52,18 +52,18 @@ def test_databases_speak_utf8_whatever_the_locale(started):
 
 
 def test_the_servers_outlive_who_started_them_and_the_terminals_interrupt(instance):
-    servers.stop(instance)
-    code = f"from shop.local.servers import ensure_running; ensure_running({instance!r})"
+    lifecycle.stop(instance)
+    code = f"from shop.local.servers.lifecycle import ensure_running; ensure_running({instance!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=addresses.CHECKOUT)
-    assert servers.running(instance) == ["postgres", "valkey"]
-    for server in servers.servers(instance):
+    assert lifecycle.running(instance) == ["postgres", "valkey"]
+    for server in lifecycle.servers(instance):
         assert os.getsid(server.pid()) != os.getsid(0)
 
 
 def test_many_processes_may_start_them_at_once(instance):
-    servers.stop(instance)
+    lifecycle.stop(instance)
     with ThreadPoolExecutor(8) as pool:
-        started = list(pool.map(servers.ensure_running, [instance] * 8))
+        started = list(pool.map(lifecycle.ensure_running, [instance] * 8))
     assert sorted(started)[-1] == ["postgres", "valkey"]
     assert sum(map(len, started)) == 2
 
@@ -73,29 +73,29 @@ def test_they_start_again_after_a_kill_and_committed_rows_are_there(started):
         connection.execute("SET synchronous_commit = on")
         connection.execute("CREATE TABLE kept (answer int)")
         connection.execute("INSERT INTO kept VALUES (42)")
-    for server in servers.servers(started):
+    for server in lifecycle.servers(started):
         kill(server.pid())
-    assert servers.ensure_running(started) == ["postgres", "valkey"]
+    assert lifecycle.ensure_running(started) == ["postgres", "valkey"]
     assert ask(started, "SELECT answer FROM kept") == 42
 
 
 def test_an_outside_tool_finds_valkey_on_its_port_again(started):
     before = Valkey(started).public_url()
     kill(Valkey(started).pid())
-    servers.ensure_running(started)
+    lifecycle.ensure_running(started)
     assert Valkey(started).public_url() == before
 
 
 def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(started):
     postgres = Postgres(started)
-    for server in servers.servers(started):
+    for server in lifecycle.servers(started):
         kill(server.pid())
     bystander = subprocess.Popen(["sleep", "60"])
     (postgres.data / "postmaster.pid").write_text(f"{bystander.pid}\n{postgres.data}\n0\n5432\n\n\n0 0\nready\n")
     (postgres.sockets / ".s.PGSQL.5432.lock").write_text(f"{bystander.pid}\n")
     (postgres.sockets / "valkey.pid").write_text(f"{bystander.pid}\n")
-    assert servers.running(started) == []
-    assert servers.ensure_running(started) == ["postgres", "valkey"]
+    assert lifecycle.running(started) == []
+    assert lifecycle.ensure_running(started) == ["postgres", "valkey"]
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
@@ -103,47 +103,47 @@ def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(started):
 
 def test_they_start_again_when_their_sockets_were_swept_away(started):
     shutil.rmtree(addresses.socket_folder(started))
-    assert servers.running(started) == []
-    servers.ensure_running(started)
-    assert servers.running(started) == ["postgres", "valkey"]
+    assert lifecycle.running(started) == []
+    lifecycle.ensure_running(started)
+    assert lifecycle.running(started) == ["postgres", "valkey"]
     assert ask(started) == 1
 
 
 def test_a_half_made_cluster_is_made_anew(instance):
-    servers.clean(instance)
+    lifecycle.clean(instance)
     unfinished = addresses.data_folder(instance) / "postgres.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
-    servers.ensure_running(instance)
+    lifecycle.ensure_running(instance)
     assert ask(instance) == 1
 
 
 def test_a_taken_port_is_left_to_its_owner(instance):
-    servers.stop(instance)
+    lifecycle.stop(instance)
     with socket.socket() as owner:
         owner.bind(("127.0.0.1", 0))
         owner.listen()
         port = owner.getsockname()[1]
         Valkey(instance).configuration.write_text(f"port {port}\n")
-        servers.ensure_running(instance)
+        lifecycle.ensure_running(instance)
         assert not Valkey(instance).public_url().endswith(f":{port}/0")
 
 
 def test_a_server_that_cannot_start_says_which_why_and_the_way_out(instance):
-    servers.stop(instance)
+    lifecycle.stop(instance)
     version = Postgres(instance).data / "PG_VERSION"
     version.write_text("9.6\n")
-    with pytest.raises(servers.ServerError, match=r"(?s)PostgreSQL of instance.*9\.6.*shop\.local clean"):
-        servers.ensure_running(instance)
+    with pytest.raises(lifecycle.ServerError, match=r"(?s)PostgreSQL of instance.*9\.6.*shop\.local clean"):
+        lifecycle.ensure_running(instance)
     version.write_text("18\n")
 
 
 def test_stop_ends_sessions_and_leaves_nothing(started):
     session = psycopg.connect(addresses.database_url("postgres", started))
-    pids = [server.pid() for server in servers.servers(started)]
-    assert servers.stop(started) == ["postgres", "valkey"]
-    assert all(traces.gone(psutil.Process(pid)) for pid in pids if psutil.pid_exists(pid))
-    assert servers.stop(started) == []
+    pids = [server.pid() for server in lifecycle.servers(started)]
+    assert lifecycle.stop(started) == ["postgres", "valkey"]
+    assert all(processes.gone(psutil.Process(pid)) for pid in pids if psutil.pid_exists(pid))
+    assert lifecycle.stop(started) == []
     session.close()
 
 
@@ -184,5 +184,5 @@ def test_a_server_that_is_alive_but_does_not_answer_is_replaced(started, monkeyp
     monkeypatch.setattr(valkey, "ANSWER_LIMIT", 0.3)
     pid = Valkey(started).pid()
     os.kill(pid, signal.SIGSTOP)
-    assert servers.ensure_running(started) == ["valkey"]
+    assert lifecycle.ensure_running(started) == ["valkey"]
     assert Valkey(started).pid() != pid

@@ -9,9 +9,9 @@ import time
 import psutil
 import pytest
 
-from shop.local import addresses
-from shop.local.supervision import Program, Supervisor
-from shop.local.traces import gone
+from shop.local.servers import addresses
+from shop.local.servers.processes import gone
+from shop.local.stack.supervision import Program, Supervisor
 
 PROGRAMS = [
     Program("parent", ("sh", "-c", "sleep 1001 & wait"), rank=1, patience=2),
@@ -78,7 +78,7 @@ def test_when_supervisord_is_killed_everything_is_started_again_and_nothing_runs
 
 def test_when_we_are_killed_everything_ends(instance):
     code = f"""
-        from shop.local.supervision import Supervisor
+        from shop.local.stack.supervision import Supervisor
         from tests.local.test_supervision import PROGRAMS, addresses
         supervisor = Supervisor(addresses.instance_folder({instance!r}), PROGRAMS, print)
         supervisor.start()

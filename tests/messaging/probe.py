@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from inventory.events import StockChanged
 from inventory.models import Subscription
-from shop.messaging.batches import Batch, Message, Received
+from shop.messaging.batches import Batch, BatchMessage, Received
+from shop.messaging.consumer.receiving import receive
 from shop.messaging.consumers import Consumer
-from shop.messaging.outbox import Entry, append, lane_of
-from shop.messaging.receiving import receive
-from shop.messaging.relay import relay
+from shop.messaging.producer.outbox import Entry, append, lane_of
+from shop.messaging.producer.relay import relay
 from tests.harness import Deliveries, Delivery
 
 SOURCE, NAME = "inventory", "readmodel"
@@ -39,14 +39,14 @@ def _react(batch: Batch) -> None:
 
 
 CONSUMER = Consumer(
-    name=NAME, source=SOURCE, types=(StockChanged.wire_name,), task="tests.messaging.probe.note", react=_react
+    context=NAME, source=SOURCE, types=(StockChanged.wire_name,), task="tests.messaging.probe.note", react=_react
 )
 
 
 @shared_task(name=CONSUMER.task)
 def note(**message: object) -> None:
     """Note each event of a batch."""
-    receive(CONSUMER, Message(**message))  # type: ignore[arg-type]
+    receive(CONSUMER, BatchMessage(**message))  # type: ignore[arg-type]
 
 
 class Probe:

@@ -9,7 +9,7 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shop.messaging import arrays
+from shop.setwise import arrays
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
 TRICKY = st.sampled_from(

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from inventory.models import Subscription
-from shop.local import servers
+from shop.local.servers import lifecycle
 from shop.messaging import broker, consumers
-from shop.messaging.relay import relay
+from shop.messaging.producer.relay import relay
 from shop.messaging.scheduler import Scheduler
 from tests.harness import Deliveries
 from tests.messaging.probe import CONSUMER, NAME, SOURCE, Probe, in_lane
@@ -68,15 +68,15 @@ def test_a_queue_that_does_not_exist_is_not_backed_up() -> None:
 
 
 @pytest.mark.skipif(
-    not servers.needed_by([], settings.BROKER_URL, settings.INSTANCE), reason="the broker is not ours to stop"
+    not lifecycle.needed_by([], settings.BROKER_URL, settings.INSTANCE), reason="the broker is not ours to stop"
 )
 def test_a_broker_that_went_away_since_it_was_last_asked_backs_nothing_up() -> None:
     assert not broker.is_backed_up("orders")  # the pool has a connection now
-    servers.stop(settings.INSTANCE, ["valkey"])
+    lifecycle.stop(settings.INSTANCE, ["valkey"])
     try:
         assert not broker.is_backed_up("orders")
     finally:
-        servers.ensure_running(settings.INSTANCE, ["valkey"])
+        lifecycle.ensure_running(settings.INSTANCE, ["valkey"])
 
 
 def test_a_broker_that_was_wiped_takes_what_is_sent_from_then_on() -> None:

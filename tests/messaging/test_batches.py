@@ -7,7 +7,7 @@ import pytest
 
 from readmodel.models import Cursor
 from shop.messaging.batches import Received
-from shop.messaging.relay import take_acknowledgement
+from shop.messaging.producer.relay import take_acknowledgement
 from tests.harness import Shop, in_background
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 
@@ -103,17 +103,17 @@ def test_of_two_copies_at_once_one_goes_away(probe: Probe) -> None:
 def test_a_copy_that_is_overtaken_between_its_attempt_and_its_work_goes_away(
     probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shop.messaging import steps
+    from shop.messaging import failpoints
 
     probe.publish(A, B)
     batch = probe.batch()
     overtaking = iter([batch.deliver])
 
-    def overtake(step: steps.Step) -> None:
-        if step == steps.Step.ATTEMPT_RECORDED:
+    def overtake(step: failpoints.Failpoint) -> None:
+        if step == failpoints.Failpoint.ATTEMPT_RECORDED:
             next(overtaking, lambda: None)()
 
-    monkeypatch.setattr(steps, "at_each_step", overtake)
+    monkeypatch.setattr(failpoints, "at_each_failpoint", overtake)
     batch.deliver()
     assert probe.noted() == [1, 2]
     probe.acknowledgement()

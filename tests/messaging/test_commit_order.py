@@ -12,7 +12,7 @@ from django.utils import timezone
 from inventory.events import InventoryLocked, StockChanged
 from inventory.models import Claim, OutboxEvent, Reservation
 from shop.messaging.aggregates import store
-from shop.messaging.outbox import Entry, append, lane_of, lanes_of
+from shop.messaging.producer.outbox import Entry, append, lane_of, lanes_of
 from tests.harness import Shop, eventually, in_background, waiting_for_locks
 from tests.messaging.probe import in_lane
 

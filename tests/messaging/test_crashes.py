@@ -12,8 +12,7 @@ from django.db import connections
 from inventory.models import Claim
 from orders.models import Order
 from readmodel.models import OrderView
-from shop.messaging import steps
-from shop.messaging.steps import Step
+from shop.messaging.failpoints import Failpoint
 from tests.harness import Shop
 
 BUSY = ("orders", "inventory")  # the others have nothing to say in this sale
@@ -26,13 +25,13 @@ class Died(BaseException):
 class Life:
     """Dies when a step is reached for the n-th time, and counts all steps."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: Step | None = None, occurrence: int = 1) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: Failpoint | None = None, occurrence: int = 1) -> None:
         self.step, self.occurrence = step, occurrence
-        self.counts: Counter[Step] = Counter()
+        self.counts: Counter[Failpoint] = Counter()
         self.deaths = 0
-        monkeypatch.setattr(steps, "at_each_step", self.reach)
+        monkeypatch.setattr(failpoints, "at_each_failpoint", self.reach)
 
-    def reach(self, step: Step) -> None:
+    def reach(self, step: Failpoint) -> None:
         self.counts[step] += 1
         if (step, self.counts[step]) == (self.step, self.occurrence):
             self.deaths += 1
@@ -107,14 +106,14 @@ def ready(shop: Shop) -> Shop:
 def test_no_step_is_dead(ready: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     life = Life(monkeypatch)
     assert small_sale(ready, life) == UNDISTURBED
-    assert set(life.counts) == set(Step)
+    assert set(life.counts) == set(Failpoint)
     assert min(life.counts.values()) >= 2
 
 
 @pytest.mark.parametrize("occurrence", [1, 2])
-@pytest.mark.parametrize("step", Step, ids=lambda step: step.name.lower().replace("_", "-"))
+@pytest.mark.parametrize("step", Failpoint, ids=lambda step: step.name.lower().replace("_", "-"))
 def test_a_crash_changes_nothing_in_the_end(
-    ready: Shop, monkeypatch: pytest.MonkeyPatch, step: Step, occurrence: int
+    ready: Shop, monkeypatch: pytest.MonkeyPatch, step: Failpoint, occurrence: int
 ) -> None:
     life = Life(monkeypatch, step, occurrence)
     assert small_sale(ready, life) == UNDISTURBED

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from readmodel.models import Cursor, DeadLetter
 from shop.messaging.batches import Received
-from shop.messaging.deadletters import discard, resume, retry
+from shop.messaging.consumer.deadletters import discard, resume, retry
 from tests.harness import Shop, eventually, in_background, waiting_for_locks
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 

@@ -4,7 +4,7 @@ from django.db import connections
 
 from readmodel.models import Cursor, DeadLetter
 from shop.messaging.batches import Received
-from shop.messaging.deadletters import discard, retry
+from shop.messaging.consumer.deadletters import discard, retry
 from tests.harness import Shop
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 

@@ -8,8 +8,8 @@ from django.db.utils import IntegrityError
 
 from inventory.events import StockChanged
 from shop.messaging.contexts import context, publishers
-from shop.messaging.outbox import Entry, append
-from shop.messaging.partitions import AHEAD, SIZE, ensure_partitions
+from shop.messaging.producer.outbox import Entry, append
+from shop.messaging.producer.partitions import AHEAD, SIZE, ensure_partitions
 from tests.harness import Shop, in_background
 
 TABLE = "inventory_outboxevent"

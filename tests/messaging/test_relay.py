@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from inventory.models import OutboxEvent, Subscription
 from readmodel.models import Cursor
-from shop.messaging import pages
-from shop.messaging.partitions import SIZE
-from shop.messaging.relay import relay
+from shop.messaging.producer import reading
+from shop.messaging.producer.partitions import SIZE
+from shop.messaging.producer.relay import relay
 from tests.messaging.probe import SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
 
 A, B, C = in_lane(0, 3)
@@ -107,7 +107,7 @@ def test_scanned_never_moves_past_the_last_row_of_its_own_lane(probe: Probe) -> 
 def test_a_pass_moves_over_a_bounded_number_of_unwanted_pages(
     probe: Probe, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shop.messaging.relay.UNWANTED_PAGES", 2)
+    monkeypatch.setattr("shop.messaging.producer.relay.UNWANTED_PAGES", 2)
     settings.RELAY_EVENTS = 2
     append_unwanted(10)
     first = OutboxEvent.objects.earliest("position").position
@@ -169,8 +169,8 @@ def test_only_the_lane_s_next_rows_are_read_however_many_partitions_there_are(pr
             append_unwanted(500)
         try:
             cursor.execute("ANALYZE inventory_outboxevent")
-            setting, page = pages.PAGE.format(outbox="inventory_outboxevent").split(";")
-            bounds = {"types": ["x"], "lane": 0, "through": pages.END, "rows": 10, "bytes": 1000}
+            setting, page = reading.PAGE.format(outbox="inventory_outboxevent").split(";")
+            bounds = {"types": ["x"], "lane": 0, "through": reading.END, "rows": 10, "bytes": 1000}
             explain = f"{setting}; EXPLAIN (ANALYZE, FORMAT JSON) {page}"
             cursor.execute(explain, {**bounds, "scanned": 2 * SIZE})
             cursor.nextset()

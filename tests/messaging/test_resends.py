@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from shop.messaging import broker, consumers
-from shop.messaging.relay import relay
+from shop.messaging.producer.relay import relay
 from tests.harness import Shop
 from tests.messaging import probe as probes
 from tests.messaging.probe import NAME, SOURCE, Probe, append_unwanted, due_now, in_lane, subscription

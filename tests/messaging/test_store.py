@@ -12,7 +12,7 @@ from inventory.models import Claim, OutboxEvent, StockItem, StockMovement
 from orders.models import Order
 from shop.catalogue.models import Product
 from shop.messaging.aggregates import UnableToStore, store
-from shop.messaging.rows import RowsVanished
+from shop.setwise.rows import RowsVanished
 from tests.harness import Shop
 
 pytestmark = pytest.mark.usefixtures("shop")  # and its databases

@@ -8,9 +8,9 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from readmodel.models import Cursor, DeadLetter
-from shop.messaging import receiving
 from shop.messaging.batches import Received
-from shop.messaging.failures import is_transient
+from shop.messaging.consumer import receiving
+from shop.messaging.consumer.transient import is_transient
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 
 A, B = in_lane(0, 2)
@@ -179,7 +179,8 @@ def test_sqlstates_decide_what_is_transient_never_texts(error: Exception, transi
 
 
 def test_a_reaction_that_is_transient_in_a_retry_leaves_the_letter_as_it_is(probe: Probe) -> None:
-    from shop.messaging import consumers, deadletters
+    from shop.messaging import consumers
+    from shop.messaging.consumer import deadletters
 
     probe.publish(A)
     probe.when(A, lambda event: 1 / 0)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop.console.audit import claims, copies, orders, positions, stock, views
+from shop.console.audit import claims, copies, orders, positions, readmodel, stock
 from shop.console.audit.evidence import Evidence, gathered
 from shop.console.audit.invariants import Invariant, NotAtRest
 from shop.console.audit.snapshots import Row
@@ -28,8 +28,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     copies.product_copies,
     copies.member_copies,
     copies.member_names,
-    views.orders,
-    views.names,
+    readmodel.orders,
+    readmodel.names,
     positions.positions,
     positions.skipped,
     positions.lanes,

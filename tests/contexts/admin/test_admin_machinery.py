@@ -10,7 +10,7 @@ from django.db import connections
 
 from inventory.models import DeadLetter
 from orders.models import Cursor, Order, OutboxEvent, Subscription
-from shop.messaging import progress
+from shop.messaging.producer import progress
 from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
 

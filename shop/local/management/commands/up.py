@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from shop.local.interrupts import Interrupts
-from shop.local.programs import ServerError
-from shop.local.stack import Stack, running_stack
+from shop.local.servers.binaries import ServerError
+from shop.local.stack.interrupts import Interrupts
+from shop.local.stack.running import Stack, running_stack
 
 
 class Command(BaseCommand):

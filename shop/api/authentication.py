@@ -1,0 +1,52 @@
+"""Who is asking: tokens, members, and the permission that a view needs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AnonymousUser, User
+from rest_framework import authentication, exceptions, permissions
+from rest_framework.authtoken.models import Token
+from rest_framework.request import Request
+
+from shop.errors import DomainError
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
+
+
+class TokenAuthentication(authentication.TokenAuthentication):
+    """``Authorization: Token …``. Token, user and member come in one query."""
+
+    def authenticate_credentials(self, key: str) -> tuple[User, Token]:
+        token = Token.objects.select_related("user__member").filter(key=key).first()
+        if token is None or not token.user.is_active:
+            raise exceptions.AuthenticationFailed("This token is unknown, or its user is deactivated.")
+        return token.user, token
+
+
+class NotAMember(DomainError):
+    """Only members buy; a user need not be one."""
+
+    code = "not_a_member"
+    status = 403
+
+
+def member_id_of(user: User | AnonymousUser) -> int:
+    """The id of the member that the user is. :raises NotAMember:"""
+    member = getattr(user, "member", None)
+    if member is None:
+        raise NotAMember(f"User {user.get_username()!r} is not a member: use a member's token, or have it made one.")
+    return int(member.pk)
+
+
+class HasNeeded(permissions.IsAuthenticated):
+    """The user holds the Django permission that the view's ``needs`` names for the method."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if not super().has_permission(request, view):
+            return False
+        needs: Mapping[str, str] = view.needs  # type: ignore[attr-defined]
+        needed = needs.get({"HEAD": "GET"}.get(request.method or "", request.method or ""))
+        if needed and not request.user.has_perm(needed):
+            raise exceptions.PermissionDenied(f"This needs the permission {needed}: ask for a role that has it.")
+        return True

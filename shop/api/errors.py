@@ -1,0 +1,72 @@
+"""Errors as problem documents (RFC 9457)."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+
+from shop.api import problems
+from shop.errors import DomainError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = "2"  # seconds after which a request that met a database that is away may be tried again
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. What it does not know is left to Django, which logs it and answers 500."""
+    if isinstance(error, DomainError):
+        return _response(problems.document(error.status, code=error.code, detail=error.detail, more=error.extra))
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("A database does not answer: %s", error)
+        detail = "A part of the shop does not answer at the moment. Try again; with the same Idempotency-Key, if any."
+        return _response(problems.document(503, code="unavailable", detail=detail), {"Retry-After": RETRY_AFTER})
+    if isinstance(error, RequestDataTooBig):
+        detail = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+        return _response(problems.document(413, code="payload_too_large", detail=detail))
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, DjangoPermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, ValidationError):
+        errors = list(_errors(error.detail))
+        detail = "; ".join(": ".join(filter(None, (each["path"], each["detail"]))) for each in errors[:3])
+        return _response(problems.document(400, code="invalid", detail=detail, more={"errors": errors}))
+    if isinstance(error, APIException):
+        document = problems.document(error.status_code, code=str(error.get_codes()), detail=str(error.detail))
+        return _response(document, _headers(error))
+    return None
+
+
+def _headers(error: APIException) -> dict[str, str]:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):  # set by the view on a 401
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(math.ceil(wait))
+    return headers
+
+
+def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    return Response(document, status=document["status"], headers=headers, content_type=problems.MEDIA_TYPE)
+
+
+def _errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
+    """DRF's nested errors, flat."""
+    if isinstance(detail, ErrorDetail):
+        yield {"path": ".".join(path), "code": str(detail.code), "detail": str(detail)}
+    elif isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            yield from _errors(inner, path if name == "non_field_errors" else (*path, str(name)))
+    else:
+        for index, inner in enumerate(detail):
+            yield from _errors(inner, path if isinstance(inner, ErrorDetail) else (*path, str(index)))

@@ -1,0 +1,38 @@
+"""Pages of a list."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import DataError
+from django.db.models import QuerySet
+from rest_framework import exceptions, pagination
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
+
+
+class Pages(pagination.CursorPagination):
+    """``{next, previous, results}``, in the view's ``ordering``; ``?page_size=`` up to 500."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: "APIView") -> tuple[str, ...]:
+        ordering: tuple[str, ...] = view.ordering  # type: ignore[attr-defined]
+        return ordering
+
+    def get_page_size(self, request: Request) -> int | None:
+        wanted = request.query_params.get("page_size", "")
+        if wanted and not (wanted.isascii() and wanted.isdigit() and int(wanted[:9])):
+            raise ValidationError({"page_size": f"A number from 1 to {self.max_page_size}."})
+        return super().get_page_size(request)
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (exceptions.NotFound, DjangoValidationError, ValueError, DataError):
+            rule = "Not a cursor of this list: follow its `next` and `previous` as they are."
+            raise ValidationError({"cursor": rule}) from None

@@ -1,0 +1,34 @@
+"""Django's ``migrate``, for all databases at once."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.core.management.commands import migrate
+from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
+
+from shop.console.databases import create_missing
+
+
+class Command(migrate.Command):
+    help = "Creates the databases that are missing and brings every one up to date; with --database, that one only."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.set_defaults(database=None)
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str | None, Any]:
+        return {"databases": [options["database"]] if options["database"] else list(connections)}
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        aliases = [options["database"]] if options["database"] else list(connections)
+        for alias in aliases:
+            created = create_missing([alias])
+            before = MigrationRecorder(connections[alias]).applied_migrations()
+            # Django's account of one database is longer than the screen holds for all of them.
+            super().handle(*args, **{**options, "database": alias, "verbosity": max(options["verbosity"] - 1, 0)})
+            changed = before.keys() ^ MigrationRecorder(connections[alias]).applied_migrations().keys()
+            if options["verbosity"] >= 1 and not (options["plan"] or options["check_unapplied"]):
+                name = connections[alias].settings_dict["NAME"]
+                state = f"{len(changed)} migrations" if changed else "up to date"
+                self.stdout.write(f"{alias}: database {name} {'created, ' if created else ''}{state}")

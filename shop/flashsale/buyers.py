@@ -1,0 +1,108 @@
+"""The buyers: each orders one piece, and some press the button twice."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shop.flashsale.client import Answer, Client, ShopError
+
+IMPATIENT = 20  # one buyer in so many sends its order twice at once, under one key
+
+KNOWN_WITHIN = 60  # seconds until the orders must have heard of a new product
+LOOK = 0.1  # seconds between two tries until then
+
+
+@dataclass
+class Intake:
+    """The answers that the buyers got."""
+
+    placed: dict[str, datetime] = field(default_factory=dict)
+    """When each accepted order was placed, by its id."""
+    doubled: list[str] = field(default_factory=list)
+    """Keys that stood for more than one order."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """By code."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from sending to being answered, retries included."""
+    seconds: float = 0.0
+    """From the first order to the last answer, once it is over."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every buyer was answered."""
+        return self.seconds > 0
+
+
+class Buyers:
+    """So many buyers of one product, a bounded number of them at once."""
+
+    def __init__(
+        self, shop: Client, sku: str, count: int, *, concurrency: int, answered: Callable[[int], None]
+    ) -> None:
+        """``answered`` hears how many buyers were."""
+        self.intake = Intake()
+        self._shop = shop
+        self._sku = sku
+        self._count = count
+        self._concurrency = concurrency
+        self._answered = answered
+
+    async def buy(self) -> None:
+        """All of them; the first one waits until the product can be ordered.
+
+        :raises ShopError: when the shop is away for long.
+        """
+        began = time.monotonic()
+        away: BaseExceptionGroup[ShopError] | None = None
+        numbers = iter(range(self._count))
+        await self._open_the_sale(next(numbers))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, self._count)):
+                    group.create_task(self._take_turns(numbers))
+        except* ShopError as errors:
+            away = errors
+        if away:
+            raise ShopError(str(away.exceptions[0]))
+        self.intake.seconds = time.monotonic() - began
+
+    async def _open_the_sale(self, number: int) -> None:
+        """The orders hear of a product a little after the catalogue has it."""
+        limit = time.monotonic() + KNOWN_WITHIN
+        token = self._shop.next_member()
+        while True:
+            answer, seconds = await self._send(number, token)
+            if "unknown_product" not in answer.codes:
+                self._note(number, [answer], seconds)
+                return
+            if time.monotonic() > limit:
+                raise ShopError(f"The orders have not heard of {self._sku} within {KNOWN_WITHIN} s: does a worker run?")
+            await asyncio.sleep(LOOK)
+
+    async def _take_turns(self, numbers: Iterator[int]) -> None:
+        for number in numbers:
+            token = self._shop.next_member()
+            times = 2 if number % IMPATIENT == IMPATIENT - 1 else 1
+            answered = await asyncio.gather(*(self._send(number, token) for _ in range(times)))
+            self._note(number, [answer for answer, _ in answered], max(seconds for _, seconds in answered))
+
+    async def _send(self, number: int, token: str) -> tuple[Answer, float]:
+        began = time.monotonic()
+        answer = await self._shop.order(self._sku, token=token, key=self._key(number))
+        return answer, time.monotonic() - began
+
+    def _note(self, number: int, answers: list[Answer], seconds: float) -> None:
+        placed = {a.body["id"]: datetime.fromisoformat(a.body["placed_at"]) for a in answers if a.status in (200, 202)}
+        if len(placed) > 1 or placed.keys() & self.intake.placed.keys():
+            self.intake.doubled.append(self._key(number))
+        if not placed:
+            self.intake.refused[" ".join(sorted(answers[0].codes))] += 1
+        self.intake.placed |= placed
+        self.intake.latencies.append(seconds)
+        self._answered(len(self.intake.latencies))
+
+    def _key(self, number: int) -> str:
+        return f"{self._sku}-{number}"

@@ -1,0 +1,70 @@
+"""What a sale comes to, in figures, and whether that is right."""
+
+from dataclasses import dataclass
+from statistics import quantiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds, at two percentiles."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Latency":
+        """Of any number of measurements; 0 of none."""
+        if not seconds:
+            return cls(p50=0, p99=0)
+        percentiles = quantiles(seconds * 2 if len(seconds) == 1 else seconds, n=100, method="inclusive")
+        return cls(p50=round(percentiles[49] * 1000, 1), p99=round(percentiles[98] * 1000, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The sale in figures. Names are part of ``--json``."""
+
+    sku: str
+    buyers: int
+    stock: int
+    accepted: int
+    """Orders; without those refused at once."""
+    refused: int
+    confirmed: int
+    cancelled: int
+    undecided: int
+    available: int
+    """What the stock endpoint shows at the end."""
+    reserved: int
+    oversold: int
+    """Pieces promised beyond what there was."""
+    duplicated: int
+    """Orders that nobody was told of, and keys that stood for more than one order."""
+    retries: int
+    """Requests that were sent again, since no answer came or it was a 5xx."""
+    seconds: float
+    """From the first order to the last decision seen."""
+    decided_per_second: float
+    intake_per_second: float
+    latency_intake_ms: Latency
+    """From sending to the answer, by the buyer's clock."""
+    latency_decided_ms: Latency
+    """From placed to decided, by the shop's clock."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in words; nothing of a sale that went well."""
+        faults = []
+        if self.accepted + self.refused != self.buyers:
+            faults.append(f"{self.accepted} accepted + {self.refused} refused are not {self.buyers} buyers")
+        if self.oversold:
+            faults.append(f"{self.oversold} pieces were sold that there were not")
+        if self.undecided:
+            faults.append(f"{self.undecided} orders are undecided")
+        if self.duplicated:
+            faults.append(f"{self.duplicated} orders are duplicates")
+        if self.accepted != self.confirmed + self.cancelled + self.undecided:
+            faults.append(f"{self.confirmed} confirmed + {self.cancelled} cancelled are not {self.accepted} accepted")
+        if self.confirmed + self.available != self.stock:
+            faults.append(f"{self.confirmed} confirmed + {self.available} available are not {self.stock} in stock")
+        return faults

@@ -1,0 +1,42 @@
+"""A sale on the screen: bars while it goes on, a table at its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from shop.flashsale.figures import Figures
+from shop.flashsale.sale import Listener
+
+COLUMNS = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+@contextmanager
+def watched(console: Console, buyers: int) -> Iterator[Listener]:
+    """Bars, if a person is watching; lines otherwise."""
+    with Progress(*COLUMNS, console=console, disable=not console.is_terminal) as progress:
+        answered = progress.add_task("answered", total=buyers)
+        decided = progress.add_task("decided", total=buyers)
+        yield Listener(
+            said=console.print,
+            answered=lambda count: progress.update(answered, completed=count),
+            decided=lambda count: progress.update(decided, completed=count),
+        )
+
+
+def show(console: Console, figures: Figures, listener: Listener) -> None:
+    """The table."""
+    table = Table(title=figures.sku, show_header=False)
+    for field in fields(figures):
+        name, value = field.name.replace("_", " "), getattr(figures, field.name)
+        if name.startswith("latency"):
+            for percentile, milliseconds in asdict(value).items():
+                table.add_row(f"{name.removesuffix(' ms')} {percentile}", f"{milliseconds:,} ms")
+        elif field.name != "sku":
+            table.add_row(name, f"{value:,}")
+    console.print(table)
+    for code, count in listener.refused.most_common():
+        console.print(f"refused: {count} × {code}")

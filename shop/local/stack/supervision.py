@@ -1,0 +1,197 @@
+"""Keeps programs running: supervisord starts again what dies, and this tells who died of what.
+
+It is a child of ours that ends, in order, everything it started when it gets SIGTERM or when we die. We read
+its log: one line for each process that is spawned or exits.
+"""
+
+import os
+import queue
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shop.local.servers.addresses import CHECKOUT
+from shop.local.servers.binaries import ServerError
+from shop.local.servers.processes import tail
+from shop.local.stack import parent_death
+
+SPAWNED = re.compile(r"spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)")
+EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<cause>.+?)(?:; (?:not )?expected)?\)$")
+CONFIGURATION = """\
+[supervisord]
+nodaemon = true
+logfile = {folder}/log/supervisord.log
+logfile_maxbytes = 10MB
+logfile_backups = 1
+pidfile = {folder}/supervisord.pid
+minfds = 1024
+{user}
+"""
+PROGRAM = """
+[program:{name}]
+command = python shop/local/stack/parent_death.py {command}
+priority = {priority}
+autorestart = true
+; Never give up: the pause between attempts grows by a second each time.
+startretries = 1000000
+stopwaitsecs = {patience}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {folder}/log/{name}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 2
+"""
+GROUP = """
+[group:{name}]
+programs = {programs}
+priority = {priority}
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command to keep running in the checkout; ``python`` is ours.
+
+    They stop from the last rank to the first; those of one rank together.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    rank: int
+    patience: int  # seconds from SIGTERM to SIGKILL
+
+
+class Supervisor:
+    """Runs programs until ``stop``.
+
+    :param folder: takes the configuration and the logs (``log/<name>.log``).
+    :param say: is called with a line for each process that died and runs again.
+    """
+
+    def __init__(self, folder: Path, programs: list[Program], say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.programs = programs
+        self.say = say
+        self.pids: dict[str, int] = {}
+        self._deaths: dict[str, str] = {}  # of those that are not back yet: what happened
+        self._log: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        (self.folder / "log").mkdir(parents=True, exist_ok=True)
+        configuration = self.folder / "supervisord.conf"
+        configuration.write_text(self._configuration())
+        reader, writer = os.pipe()
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                parent_death.__file__,
+                sys.executable,
+                "-m",
+                "supervisor.supervisord",
+                "-c",
+                str(configuration),
+            ],
+            stdin=reader,  # not to be read: when we are killed, its last lines must not fail for want of a reader
+            stdout=writer,
+            stderr=writer,
+            cwd=CHECKOUT,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"},
+            start_new_session=True,  # Ctrl-C is for us; we stop it in order
+        )
+        os.close(writer)
+        threading.Thread(target=self._listen, args=[reader], daemon=True).start()
+
+    def watch(self, seconds: float) -> bool:
+        """Wait at most so long for news, act on it and say it. Whether any process has another pid now.
+
+        :raises ServerError: when supervisord itself cannot start.
+        """
+        before = dict(self.pids)
+        for line in self._news(seconds):
+            self._understand(line)
+        return self.pids != before
+
+    def stop(self) -> None:
+        """Stop everything, in order; what does not end within its patience is killed."""
+        if self._process is not None:
+            self._process.terminate()
+        self._reap()
+        self._kill_groups()
+
+    def _reap(self) -> None:
+        """See supervisord end, within the time its programs may take."""
+        if self._process is None:
+            return
+        patience = sum({program.rank: program.patience for program in self.programs}.values()) + 5
+        try:
+            self._process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self, reader: int) -> None:
+        with open(reader, errors="replace") as lines:
+            for line in lines:
+                self._log.put(line.rstrip())
+        self._log.put(None)
+
+    def _news(self, seconds: float) -> Iterator[str | None]:
+        with suppress(queue.Empty):
+            yield self._log.get(timeout=seconds)
+            while True:
+                yield self._log.get_nowait()
+
+    def _understand(self, line: str | None) -> None:
+        if line is None:
+            if not self.pids and not self._deaths:
+                raise ServerError(f"supervisord did not start.\n{tail(self.folder / 'log' / 'supervisord.log')}")
+            self._kill_groups()
+            self._reap()
+            self.start()
+        elif found := EXITED.search(line):
+            name, pid = found["name"], self.pids.pop(found["name"], 0)
+            self._kill_group(pid)
+            self._deaths[name] = f"{name} (pid {pid}) died: {found['cause']}"
+        elif found := SPAWNED.search(line):
+            name, pid = found["name"], int(found["pid"])
+            self.pids[name] = pid
+            if death := self._deaths.pop(name, None):
+                self.say(f"{death}; runs again as pid {pid}")
+        elif "spawnerr" in line or " CRIT " in line:
+            self.say(line)
+
+    def _kill_groups(self) -> None:
+        for name, pid in self.pids.items():
+            self._kill_group(pid)
+            self._deaths[name] = f"{name} (pid {pid}) died: its supervisor did"
+        self.pids.clear()
+
+    def _kill_group(self, pid: int) -> None:
+        """A killed parent leaves children that would go on working: each program leads a group of its own."""
+        if pid:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def _configuration(self) -> str:
+        # Paths are relative to the checkout: in its own, any sign may occur, the format's comment signs too.
+        folder = self.folder.relative_to(CHECKOUT)
+        parts = [CONFIGURATION.format(folder=folder, user="user = root" if os.getuid() == 0 else "")]
+        for program in self.programs:
+            command = shlex.join(program.command).replace("%", "%%")
+            parts.append(
+                PROGRAM.format(
+                    name=program.name, command=command, priority=program.rank, patience=program.patience, folder=folder
+                )
+            )
+        for rank in sorted({program.rank for program in self.programs}):
+            names = ",".join(program.name for program in self.programs if program.rank == rank)
+            parts.append(GROUP.format(name=f"rank{rank}", programs=names, priority=rank))
+        return "".join(parts)

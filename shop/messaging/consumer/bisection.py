@@ -1,0 +1,182 @@
+"""Applying a batch in pieces, each a transaction of its own that moves the cursor, to isolate what is poisonous.
+
+A batch is tried whole. Where that fails for good, it is halved, and the half that fails is halved again,
+until one event is left: it is parked as a dead letter, later events of its key are parked behind it, in
+order, and everything else proceeds. An event that kills its worker raises nothing, so attempts are
+counted before they begin: the third starts halved, the next quartered, until the event is begun alone.
+Begun alone three times and never finished, it is parked unseen: a worker may be killed for other reasons.
+"""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connections, transaction
+
+from shop.messaging.batches import Batch, BatchMessage, CloudEvent, position_of
+from shop.messaging.consumer.transient import is_transient
+from shop.messaging.consumers import Consumer
+from shop.messaging.contexts import context
+from shop.messaging.failpoints import Failpoint, failpoint
+
+POISONOUS_LIMIT = 10  # poisonous events in a row beyond which the code is bad, not the data
+
+WHOLE_ATTEMPTS = 2  # attempts at a whole batch before it is halved
+
+ALONE_ATTEMPTS = 3  # attempts at an event alone before it counts as the killer
+
+KILLER = f"It was begun alone {ALONE_ATTEMPTS} times and never finished: it kills its worker."
+
+LETTERS = """
+SELECT position, key, discarded_at IS NULL FROM {letter}
+WHERE consumer = %s AND source = %s AND (position = ANY(%s) OR key = ANY(%s) AND discarded_at IS NULL)
+"""
+
+Piece = Sequence[CloudEvent]
+
+
+class Overtaken(Exception):
+    """Another copy of the batch has the cursor, or has moved it: this one has nothing more to do."""
+
+
+class LaneStopped(Exception):
+    """Too many poisonous events in a row."""
+
+
+class Bisection:
+    """One run of a batch through a consumer, from the cursor's position on."""
+
+    def __init__(self, consumer: Consumer, message: BatchMessage, *, position: int) -> None:
+        self.consumer = consumer
+        self.message = message
+        self.position = position
+        self.app = context(consumer.context)
+        self.lane = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
+
+    def work_through(self, events: Piece, *, attempts: int) -> int | None:
+        """Apply ``events`` in pieces as large as the attempts so far allow; the cursor's new position.
+
+        ``None`` if another copy overtook this one, or the lane was stopped.
+
+        :raises Exception: a transient failure; what was committed before it stays.
+        """
+        pieces = _cut(events, attempts)
+        try:
+            while pieces:
+                piece = pieces.pop()
+                end = position_of(piece[-1]) if pieces else self.message.through
+                if attempts >= WHOLE_ATTEMPTS and len(piece) == 1 and self._has_killed(piece[0]):
+                    self._park(piece[0], KILLER, end=end, attempts=attempts)
+                    continue
+                try:
+                    self._apply(piece, end=end)
+                except Exception as error:
+                    if isinstance(error, (Overtaken, LaneStopped)) or is_transient(error) or not piece:
+                        raise
+                    if len(piece) == 1:
+                        self._park(piece[0], repr(error), traceback.format_exc(), end=end, attempts=attempts + 1)
+                    else:
+                        middle = len(piece) // 2
+                        pieces += [piece[middle:], piece[:middle]]
+        except (Overtaken, LaneStopped):
+            return None
+        return self.position
+
+    def _apply(self, piece: Piece, *, end: int) -> None:
+        """One transaction: what waits behind a dead letter is parked, the rest applied, the cursor moved."""
+        with transaction.atomic(using=self.app.database):
+            cursor = self._locked_cursor()
+            fit = self._park_what_waits(piece)
+            if fit:
+                self.consumer.react(Batch(fit))
+                cursor.poisonous = 0
+            failpoint(Failpoint.PIECE_APPLIED)
+            self._move(cursor, end)
+        self.position = end
+        failpoint(Failpoint.PIECE_COMMITTED)
+
+    def _park(self, event: CloudEvent, error: str, trace: str = "", *, end: int, attempts: int) -> None:
+        """One transaction: the event becomes a dead letter, and the cursor moves past it.
+
+        :raises LaneStopped: if too many in a row were poisonous; the lane then stops before this one.
+        """
+        with transaction.atomic(using=self.app.database):
+            cursor = self._locked_cursor()
+            cursor.poisonous += 1
+            stopped = cursor.poisonous > POISONOUS_LIMIT
+            if stopped:
+                cursor.stopped = f"{POISONOUS_LIMIT} poisonous events in a row, then #{event['id']}: {error}"
+                cursor.save(update_fields=["stopped"])
+            else:
+                self._write_letter(event, error, trace, attempts=attempts)
+                failpoint(Failpoint.LETTER_PARKED)
+                self._move(cursor, end)
+        if stopped:
+            raise LaneStopped(cursor.stopped)
+        self.position = end
+
+    def _has_killed(self, event: CloudEvent) -> bool:
+        """Whether the event was begun alone too often. If not, note that it is begun once more."""
+        with transaction.atomic(using=self.app.database):
+            cursor = self._locked_cursor()
+            if cursor.alone != position_of(event):
+                cursor.alone, cursor.alone_attempts = position_of(event), 0
+            if cursor.alone_attempts >= ALONE_ATTEMPTS:
+                return True
+            cursor.alone_attempts += 1
+            cursor.save(update_fields=["alone", "alone_attempts"])
+        return False
+
+    def _locked_cursor(self) -> Any:
+        cursor = self.app.table("Cursor").objects.select_for_update(skip_locked=True).filter(**self.lane).first()
+        if cursor is None or cursor.position != self.position:
+            raise Overtaken
+        if cursor.stopped:
+            raise LaneStopped(cursor.stopped)
+        return cursor
+
+    def _move(self, cursor: Any, end: int) -> None:
+        cursor.position = end
+        if end == self.message.through:
+            cursor.attempts, cursor.alone, cursor.alone_attempts = 0, None, 0
+            cursor.fresh_at = self.message.time or cursor.fresh_at
+        cursor.save()
+        failpoint(Failpoint.CURSOR_MOVED)
+
+    def _park_what_waits(self, piece: Piece) -> list[CloudEvent]:
+        """Park the events whose key has an open letter; what is left to apply.
+
+        An event that is a letter already, open or discarded, comes again only if the cursor was set back:
+        it stays what it is.
+        """
+        positions = [position_of(event) for event in piece]
+        keys = [event["subject"] for event in piece]
+        with connections[self.app.database].cursor() as sql:
+            letter = self.app.table("DeadLetter")._meta.db_table
+            sql.execute(LETTERS.format(letter=letter), [self.consumer.name, self.message.source, positions, keys])
+            letters = sql.fetchall()
+        parked = {position for position, _, _ in letters}
+        waiting = {key for _, key, is_open in letters if is_open}
+        new = [event for event in piece if position_of(event) not in parked]
+        for event in new:
+            if event["subject"] in waiting:
+                self._write_letter(event, "Waits behind an earlier event of its key.", "", attempts=0)
+        return [event for event in new if event["subject"] not in waiting]
+
+    def _write_letter(self, event: CloudEvent, error: str, trace: str, *, attempts: int) -> None:
+        self.app.table("DeadLetter").objects.create(
+            **self.lane,
+            position=position_of(event),
+            type=event["type"],
+            key=event["subject"],
+            event=event,
+            error=error,
+            traceback=trace,
+            attempts=attempts,
+        )
+
+
+def _cut(events: Piece, attempts: int) -> list[Piece]:
+    """The pieces to try, the first of them last: whole at first, halved at the third attempt, and so on."""
+    size = max(1, len(events) >> max(0, attempts - WHOLE_ATTEMPTS + 1))
+    return [events[start : start + size] for start in range(0, len(events) or 1, size)][::-1]
