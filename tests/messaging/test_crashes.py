@@ -12,6 +12,7 @@ from django.db import connections
 from inventory.models import Claim
 from orders.models import Order
 from readmodel.models import OrderView
+from shop.messaging import failpoints
 from shop.messaging.failpoints import Failpoint
 from tests.harness import Shop
 
