@@ -1,5 +1,7 @@
 """The broker, which is a hint: what is sent may be lost, doubled or reordered, and may not pile up."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from celery import current_app
@@ -9,8 +11,12 @@ QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends a
 
 RELAY_SUFFIX = ".relay"
 
+EXTENSIONS = "extensions"
+NONE: Mapping[str, Any] = MappingProxyType({})
+
 SCAN = "shop.messaging.tasks.scan_outbox"
 ACKNOWLEDGE = "shop.messaging.tasks.acknowledge"
+SUBSCRIBE = "shop.messaging.tasks.subscribe"
 
 
 def relay_queue(context: str) -> str:
@@ -18,9 +24,19 @@ def relay_queue(context: str) -> str:
     return context + RELAY_SUFFIX
 
 
-def send(task: str, queue: str, **kwargs: Any) -> None:
-    """Send a task by name. :raises kombu.exceptions.OperationalError: if the broker is away."""
-    current_app.send_task(task, kwargs=kwargs, queue=queue)
+def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **arguments: Any) -> None:
+    """Send a task by name.
+
+    :param extensions: fields that a release before this one refuses as arguments: they travel in the message's
+        headers, which it does not read.
+    :raises kombu.exceptions.OperationalError: if the broker is away.
+    """
+    current_app.send_task(task, kwargs=arguments, queue=queue, headers={EXTENSIONS: dict(extensions)})
+
+
+def extensions_of(request: Any) -> dict[str, Any]:
+    """What came with a task beside its arguments, from its ``request``."""
+    return dict((request.headers or {}).get(EXTENSIONS) or {})
 
 
 def is_backed_up(queue: str) -> bool:

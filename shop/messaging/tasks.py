@@ -1,9 +1,13 @@
 """The messaging's own Celery tasks. Each is harmless when run twice, late, or by many workers at once."""
 
-from celery import shared_task
+from typing import Any
 
+from celery import Task, shared_task
+
+from shop.messaging.batches import Acknowledgement
+from shop.messaging.broker import extensions_of
 from shop.messaging.producer.partitions import ensure_partitions
-from shop.messaging.producer.relay import relay, take_acknowledgement
+from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement
 
 
 @shared_task
@@ -12,10 +16,17 @@ def scan_outbox(context: str) -> None:
     relay(context)
 
 
-@shared_task
-def acknowledge(source: str, consumer: str, lane: int, batch: str, cursor: int) -> None:
+@shared_task(bind=True)
+def acknowledge(self: Task[..., None], **answer: Any) -> None:
     """Take a consumer's acknowledgement of a batch, and send it the next."""
-    take_acknowledgement(source, consumer=consumer, lane=lane, batch=batch, cursor=cursor)
+    received = Acknowledgement.read(answer | extensions_of(self.request))
+    take_acknowledgement(received.source, received)
+
+
+@shared_task(name="shop.messaging.tasks.subscribe")
+def subscribe_generation(source: str, consumer: str, generation: int, **more: Any) -> None:
+    """Give a generation of a consumer its subscriptions to a context's events."""
+    subscribe(source, consumer=consumer, generation=generation)
 
 
 @shared_task

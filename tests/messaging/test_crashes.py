@@ -12,7 +12,8 @@ from django.db import connections
 from inventory.models import Claim
 from orders.models import Order
 from readmodel.models import OrderView
-from shop.messaging import failpoints
+from shop.messaging import failpoints, models
+from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint
 from tests.harness import Shop
 
@@ -91,10 +92,15 @@ UNDISTURBED = {
 
 @pytest.fixture
 def ready(shop: Shop) -> Shop:
-    """A product of which there are two, and among the orders' events one that cannot be decoded."""
+    """A product of which there are two, and among the orders' events one that cannot be decoded.
+
+    Both databases were just restored on another server.
+    """
     shop.member()
     shop.sell("phone", stock=2)
     shop.drain()
+    for label in BUSY:
+        context(label).table(models.Outbox).objects.update(server="another")
     with connections["orders"].cursor() as cursor:
         cursor.execute(
             "INSERT INTO orders_outboxevent (lane, type, key, data, headers) "

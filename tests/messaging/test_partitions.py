@@ -7,6 +7,7 @@ from django.db import ProgrammingError, connections, transaction
 from django.db.utils import IntegrityError
 
 from inventory.events import StockChanged
+from shop.messaging import models as messaging
 from shop.messaging.contexts import context, publishers
 from shop.messaging.producer.outbox import Entry, append
 from shop.messaging.producer.partitions import AHEAD, SIZE, ensure_partitions
@@ -52,7 +53,7 @@ def far_on(shop: Shop) -> Iterator[int]:
 @pytest.mark.parametrize("label", ["catalogue", "members", "orders", "inventory"])
 def test_every_outbox_is_partitioned_by_ranges_of_position_from_its_first_migration(label: str) -> None:
     app = context(label)
-    table = app.table("OutboxEvent")._meta.db_table
+    table = app.table(messaging.OutboxEvent)._meta.db_table
     assert ask(PARTITIONED, table, alias=app.database) == [("r", 0)], "and there is no default partition"
     assert len(ask(PARTITIONS, table, alias=app.database)) >= AHEAD + 1
     assert ask(SEQUENCE, f"{table}_position", alias=app.database) == [(1, 1)], "CACHE 1"

@@ -172,14 +172,15 @@ def test_only_the_lane_s_next_rows_are_read_however_many_partitions_there_are(pr
             setting, page = reading.PAGE.format(outbox="inventory_outboxevent").split(";")
             bounds = {"types": ["x"], "lane": 0, "through": reading.END, "rows": 10, "bytes": 1000}
             explain = f"{setting}; EXPLAIN (ANALYZE, FORMAT JSON) {page}"
-            cursor.execute(explain, {**bounds, "scanned": 2 * SIZE})
+            cursor.execute(explain, {**bounds, "after": 2 * SIZE})
             cursor.nextset()
             scans = list(_scans(cursor.fetchone()[0][0]["Plan"]))
         finally:
             cursor.execute(start, [original])
     rows = {scan["Relation Name"]: scan["Actual Rows"] for scan in scans if scan["Actual Rows"]}
     assert rows.pop("inventory_outboxevent_p2") == 10
-    assert rows == {"inventory_outboxevent_p3": 1}, "of a newer one only the first row is looked at"
+    assert rows["inventory_outboxevent_p3"] == 1
+    assert set(rows.values()) == {1}, "of a newer one only the first row is looked at"
     assert not [scan for scan in scans if scan["Relation Name"].endswith(("_p0", "_p1"))], "older ones are pruned"
 
 

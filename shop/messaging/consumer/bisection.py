@@ -9,10 +9,11 @@ Begun alone three times and never finished, it is parked unseen: a worker may be
 
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 
 from django.db import connections, transaction
 
+from shop.messaging import models
 from shop.messaging.batches import Batch, BatchMessage, CloudEvent, position_of
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
@@ -52,6 +53,7 @@ class Bisection:
         self.position = position
         self.app = context(consumer.context)
         self.lane = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
+        self.cursor = {**self.lane, "generation": message.generation}
 
     def work_through(self, events: Piece, *, attempts: int) -> int | None:
         """Apply ``events`` in pieces as large as the attempts so far allow; the cursor's new position.
@@ -88,10 +90,10 @@ class Bisection:
             cursor = self._locked_cursor()
             fit = self._park_what_waits(piece)
             if fit:
-                self.consumer.react(Batch(fit))
+                self.consumer.react(Batch(fit, generation=self.message.generation))
                 cursor.poisonous = 0
             failpoint(Failpoint.PIECE_APPLIED)
-            self._move(cursor, end)
+            self._move(cursor, end, piece)
         self.position = end
         failpoint(Failpoint.PIECE_COMMITTED)
 
@@ -105,12 +107,12 @@ class Bisection:
             cursor.poisonous += 1
             stopped = cursor.poisonous > POISONOUS_LIMIT
             if stopped:
-                cursor.stopped = f"{POISONOUS_LIMIT} poisonous events in a row, then #{event['id']}: {error}"
+                cursor.stop(f"{POISONOUS_LIMIT} poisonous events in a row, then #{event['id']}: {error}")
                 cursor.save(update_fields=["stopped"])
             else:
                 self._write_letter(event, error, trace, attempts=attempts)
                 failpoint(Failpoint.LETTER_PARKED)
-                self._move(cursor, end)
+                self._move(cursor, end, [event])
         if stopped:
             raise LaneStopped(cursor.stopped)
         self.position = end
@@ -119,27 +121,28 @@ class Bisection:
         """Whether the event was begun alone too often. If not, note that it is begun once more."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
-            if cursor.alone != position_of(event):
-                cursor.alone, cursor.alone_attempts = position_of(event), 0
-            if cursor.alone_attempts >= ALONE_ATTEMPTS:
+            if cursor.alone == position_of(event) and cursor.alone_attempts >= ALONE_ATTEMPTS:
                 return True
-            cursor.alone_attempts += 1
+            cursor.begin_alone(position_of(event))
             cursor.save(update_fields=["alone", "alone_attempts"])
         return False
 
-    def _locked_cursor(self) -> Any:
-        cursor = self.app.table("Cursor").objects.select_for_update(skip_locked=True).filter(**self.lane).first()
+    def _locked_cursor(self) -> models.Cursor:
+        table = self.app.table(models.Cursor)
+        cursor = table.objects.select_for_update(skip_locked=True).filter(**self.cursor).first()
         if cursor is None or cursor.position != self.position:
             raise Overtaken
         if cursor.stopped:
             raise LaneStopped(cursor.stopped)
         return cursor
 
-    def _move(self, cursor: Any, end: int) -> None:
-        cursor.position = end
+    def _move(self, cursor: models.Cursor, end: int, piece: Piece) -> None:
+        last = piece[-1] if piece else None
+        cursor.advance(to=end, last_event=last and {"position": position_of(last), **_known(last)})
         if end == self.message.through:
-            cursor.attempts, cursor.alone, cursor.alone_attempts = 0, None, 0
-            cursor.fresh_at = self.message.time or cursor.fresh_at
+            cursor.forget_attempts()
+            if self.message.time is not None:
+                cursor.be_fresh(datetime.fromisoformat(self.message.time))
         cursor.save()
         failpoint(Failpoint.CURSOR_MOVED)
 
@@ -152,7 +155,7 @@ class Bisection:
         positions = [position_of(event) for event in piece]
         keys = [event["subject"] for event in piece]
         with connections[self.app.database].cursor() as sql:
-            letter = self.app.table("DeadLetter")._meta.db_table
+            letter = self.app.table(models.DeadLetter)._meta.db_table
             sql.execute(LETTERS.format(letter=letter), [self.consumer.name, self.message.source, positions, keys])
             letters = sql.fetchall()
         parked = {position for position, _, _ in letters}
@@ -164,7 +167,7 @@ class Bisection:
         return [event for event in new if event["subject"] not in waiting]
 
     def _write_letter(self, event: CloudEvent, error: str, trace: str, *, attempts: int) -> None:
-        self.app.table("DeadLetter").objects.create(
+        self.app.table(models.DeadLetter).objects.create(
             **self.lane,
             position=position_of(event),
             type=event["type"],
@@ -174,6 +177,11 @@ class Bisection:
             traceback=trace,
             attempts=attempts,
         )
+
+
+def _known(event: CloudEvent) -> dict[str, str]:
+    """What an event is known again by, at its position."""
+    return {"type": event["type"], "time": event["time"]}
 
 
 def _cut(events: Piece, attempts: int) -> list[Piece]:

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from shop.messaging import models as messaging
 from shop.messaging.batches import Batch
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import consumer_of
@@ -45,7 +46,7 @@ def discard(label: str, *, position: int, source: str) -> bool:
 
 def resume(label: str, *, source: str, lane: int) -> bool:
     """Let a stopped lane go on, once its cause is mended. False if it was not stopped."""
-    cursors = context(label).table("Cursor").objects.filter(consumer=label, source=source, lane=lane)
+    cursors = context(label).table(messaging.Cursor).objects.filter(consumer=label, source=source, lane=lane)
     return bool(cursors.exclude(stopped="").update(stopped="", poisonous=0, attempts=0, alone=None, alone_attempts=0))
 
 
@@ -77,8 +78,8 @@ def _retry_first(app: ContextConfig, source: str, key: str) -> bool:
 def _lock_cursor(app: ContextConfig, letter: Any) -> None:
     """Keep batches of the letter's lane away until the transaction ends."""
     lane = {"consumer": letter.consumer, "source": letter.source, "lane": letter.lane}
-    app.table("Cursor").objects.select_for_update().get(**lane)
+    app.table(messaging.Cursor).objects.select_for_update().get(**lane)
 
 
 def _open_letters(app: ContextConfig, source: str) -> Any:
-    return app.table("DeadLetter").objects.filter(consumer=app.label, source=source, discarded_at=None)
+    return app.table(messaging.DeadLetter).objects.filter(consumer=app.label, source=source, discarded_at=None)

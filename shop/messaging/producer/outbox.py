@@ -14,6 +14,7 @@ from zlib import crc32
 from django.conf import settings
 from django.db import connections
 
+from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 from shop.messaging.events import Event
 from shop.messaging.failpoints import Failpoint, failpoint
@@ -52,7 +53,7 @@ def lanes_of(label: str) -> int:
     if label in _lanes:
         return _lanes[label]
     app = context(label)
-    outbox = app.table("Outbox")
+    outbox = app.table(messaging.Outbox)
     lanes: int | None = outbox.objects.values_list("lanes", flat=True).first()
     if lanes is None:  # not remembered: the transaction may be rolled back
         with connections[app.database].cursor() as cursor:
@@ -65,7 +66,7 @@ def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
     """Append events in the order given; the last statement of the caller's transaction."""
     if not entries:
         return
-    table = context(label).table("OutboxEvent")._meta.db_table
+    table = context(label).table(messaging.OutboxEvent)._meta.db_table
     count = lanes_of(label)
     lanes = [lane_of(entry.key, count) for entry in entries]
     columns = (

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connections, migrations, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 
 SIZE = 1_000_000  # positions in a partition
@@ -67,7 +68,7 @@ def ensure_partitions(label: str) -> list[str]:
     Harmless when run twice at once: the second finds the table there and leaves it.
     """
     app = context(label)
-    table: str = app.table("OutboxEvent")._meta.db_table
+    table: str = app.table(messaging.OutboxEvent)._meta.db_table
     with transaction.atomic(using=app.database), connections[app.database].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])
         cursor.execute(NEWEST.format(table=table))
@@ -77,6 +78,19 @@ def ensure_partitions(label: str) -> list[str]:
         missing = [n for n in range(newest, newest + AHEAD + 1) if f"{table}_p{n}" not in existing]
         for number in missing:
             cursor.execute(_add(table, number))
+    return [f"{table}_p{number}" for number in missing]
+
+
+def add_partitions(cursor: Any, table: str, first: int, count: int = AHEAD + 1) -> list[str]:
+    """Make the partition of a position and those after it, as far as they are missing; their names.
+
+    :param cursor: a cursor, or a connection, in a transaction.
+    """
+    existing = {name for (name,) in cursor.execute(EXISTING, [table]).fetchall()}
+    numbers = range(first // SIZE, first // SIZE + count)
+    missing = [number for number in numbers if f"{table}_p{number}" not in existing]
+    for number in missing:
+        cursor.execute(_add(table, number))
     return [f"{table}_p{number}" for number in missing]
 
 

@@ -76,8 +76,8 @@ def place_in_queue(label: str, key: str, *, consumer: str, opens: type[Event], a
         "reach": RATE_REACH,
     }
     with connections[app.database].cursor() as cursor:
-        cursor.execute(BOUNDS.format(**tables(app)), asked)
+        cursor.execute(BOUNDS.format(**tables(label)), asked)
         asked["head"], asked["scanned"] = cursor.fetchone()
-        cursor.execute(PLACE.format(**tables(app)), asked)
+        cursor.execute(PLACE.format(**tables(label)), asked)
         position, opened_ahead, rate = cursor.fetchone()
     return Place(position, math.ceil((opened_ahead + 1) / rate) if rate else None)

@@ -12,6 +12,7 @@ from orders.events import CancelledByMember, CancelledByStaff
 from orders.models import MemberCopy, ProductCopy
 from shop.catalogue.models import Product
 from shop.members.models import Member
+from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
@@ -29,7 +30,7 @@ PRODUCT = {
 
 def facts(label: str) -> list[str]:
     """The types of the events in a context's outbox, oldest first."""
-    return list(context(label).table("OutboxEvent").objects.order_by("position").values_list("type", flat=True))
+    return list(context(label).table(messaging.OutboxEvent).objects.order_by("position").values_list("type", flat=True))
 
 
 def logged(user: User) -> list[str]:
@@ -174,7 +175,7 @@ def test_an_order_shows_its_lines_and_everything_that_happened_to_it(shop: Shop,
     assert created == ("orders.order-created", ["acknowledged"])
     assert confirmed == ("orders.order-confirmed", ["acknowledged", "not wanted"])
     page = boss.opened("orders_order", order.pk).content.decode()
-    position = context("inventory").table("OutboxEvent").objects.get(type="inventory.inventory-locked").pk
+    position = context("inventory").table(messaging.OutboxEvent).objects.get(type="inventory.inventory-locked").pk
     assert boss.url("inventory_outboxevent", "change", position) in page  # what it was a reaction to
     assert boss.url("inventory_claim") + f"?order_id={order.pk}" in page
 

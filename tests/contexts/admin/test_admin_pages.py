@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import connections
 from django.urls import reverse
 
+from shop.messaging import models as messaging
 from shop.messaging.contexts import contexts
 from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
@@ -35,7 +36,7 @@ def fill(shop: Shop) -> None:
     Group.objects.create(name="clerks")
     for app in contexts():
         if "deadletter" in app.models:
-            app.table("DeadLetter").objects.create(
+            app.table(messaging.DeadLetter).objects.create(
                 consumer=app.label, source="orders", lane=0, position=1, type="t", key="k", event={"id": "1"}, error="e"
             )
 
