@@ -6,6 +6,7 @@ A worker takes the queues of its contexts; without ``-Q`` it takes all of them::
     celery -A celery_app beat
 """
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 from celery import Celery, signals
 from django.conf import settings
 from django.db import connections
+from django.utils import log as django_log
 from kombu import Exchange, Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
@@ -52,7 +54,6 @@ def configure(sender: Celery, **kwargs: object) -> None:
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
-        worker_hijack_root_logger=False,
         # Without it Django's fixup closes every connection after each task; see close_broken_connections.
         CELERY_DB_REUSE_MAX=1_000_000,
         beat_scheduler="shop.messaging.scheduler:Scheduler",
@@ -60,6 +61,14 @@ def configure(sender: Celery, **kwargs: object) -> None:
         beat_max_loop_interval=1,
         beat_schedule=schedule(),
     )
+
+
+@signals.celeryd_init.connect  # Celery warns before it sets its logging up
+@signals.setup_logging.connect
+def configure_logging(**kwargs: object) -> None:
+    """Log as the settings say: with this receiver Celery adds no handlers, formats or levels of its own."""
+    django_log.configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    logging.captureWarnings(True)
 
 
 @signals.celeryd_init.connect

@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 
+from shop import logs
 from shop.local.servers import addresses
 
 env = Env()
@@ -182,10 +183,7 @@ UNFOLD = {  # the admin's looks
     "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-}
+LOGGING = logs.configuration(
+    level=env.str("LOG_LEVEL", "INFO"),  # of everything but Celery's line for each task, which takes DEBUG
+    format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(logs.FORMATS)),
+)

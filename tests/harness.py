@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
@@ -63,6 +64,18 @@ def waiting_for_locks(alias: str) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
+
+
+def database_urls() -> dict[str, str]:
+    """The environment in which a process of its own finds the test databases."""
+    urls = {}
+    for label, alias in settings.CONTEXTS.items():
+        database = connections[alias].settings_dict
+        account = f"{database['USER']}:{database['PASSWORD']}@" if database["USER"] else ""
+        host = database["HOST"].replace("/", "%2F")
+        port = f":{database['PORT']}" if database["PORT"] else ""
+        urls[f"{label.upper()}_DATABASE_URL"] = f"postgresql://{account}{host}{port}/{database['NAME']}"
+    return urls
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from shop.local.stack import ports
 from shop.local.stack.running import programs
 from shop.local.stack.supervision import Supervisor
 from tests.chaos.client import Client
+from tests.harness import database_urls
 
 QUICK = {"RELAY_RESEND_AFTER": "1", "RELAY_RESEND_LIMIT": "2", "RELAY_IDLE": "2", "SCAN_INTERVAL": "0.2"}  # seconds
 
@@ -101,15 +102,8 @@ def _watched(stack: Stack) -> Iterator[None]:
 
 def _environment() -> dict[str, str]:
     """The processes use the test databases and the tests' broker."""
-    urls = {}
-    for context, alias in settings.CONTEXTS.items():
-        database = connections[alias].settings_dict
-        account = f"{database['USER']}:{database['PASSWORD']}@" if database["USER"] else ""
-        host = database["HOST"].replace("/", "%2F")
-        port = f":{database['PORT']}" if database["PORT"] else ""
-        urls[f"{context.upper()}_DATABASE_URL"] = f"postgresql://{account}{host}{port}/{database['NAME']}"
     return {
-        **urls,
+        **database_urls(),
         **QUICK,
         "BROKER_URL": settings.BROKER_URL,
         "SHOP_INSTANCE": settings.INSTANCE,

@@ -69,21 +69,21 @@ def running_stack(
 
 
 def programs(host: str, port: int, web_workers: int, concurrency: int) -> list[Program]:
-    celery = ("python", "-m", "celery", "-A", "celery_app")
+    celery = ("python", "-m", "celery", "-A", "celery_app", "--quiet")
     workers = [
         Program(
             f"worker-{context}",
             (
                 *celery,
                 *("worker", "-n", f"{context}@%h", "-Q", f"{context},{context}.relay", "-c", str(concurrency)),
-                *("-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             ),
             rank=1,
             patience=20,
         )
         for context in settings.CONTEXTS
     ]
-    beat = Program("beat", (*celery, "beat", "-l", "INFO"), rank=2, patience=5)
+    beat = Program("beat", (*celery, "beat"), rank=2, patience=5)
     web = Program(
         "web",
         (
