@@ -9,19 +9,18 @@ import pytest
 from aiohttp.test_utils import TestServer
 from django.core.management import CommandError, call_command
 
-from shop.flashsale import Figures, Listener, Shop, ShopError, hold_sale, outcome
-from shop.flashsale import shop as client
+from shop.flashsale import Client, Figures, Listener, ShopError, client, hold_sale, outcome
 from shop.flashsale.figures import Latency
 from tests.journeys.faulty_shop import FaultyShop
 
 
-def sale(faulty: FaultyShop, *, buyers: int = 40, stock: int = 10, told: Listener | None = None) -> Figures:
+def sale(faulty: FaultyShop, *, buyers: int = 40, stock: int = 10, listener: Listener | None = None) -> Figures:
     async def run() -> Figures:
         async with TestServer(faulty.application()) as server:
             access = {"staff_token": "staff", "member_tokens": ["one", "two"]}
-            async with Shop.opened(str(server.make_url("")), **access, connections=8) as shop:
+            async with Client.opened(str(server.make_url("")), **access, connections=8) as shop:
                 wanted = {"buyers": buyers, "stock": stock, "concurrency": 8, "timeout": 0.3}
-                return await hold_sale(shop, **wanted, told=told or Listener())
+                return await hold_sale(shop, **wanted, listener=listener or Listener())
 
     return asyncio.run(run())
 
@@ -34,7 +33,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_sold_and_the_rest_cancelled() -> None:
     heard: list[int] = []
-    figures = sale(FaultyShop(), told=Listener(answered=heard.append))
+    figures = sale(FaultyShop(), listener=Listener(answered=heard.append))
     assert (figures.accepted, figures.confirmed, figures.cancelled) == (40, 10, 30)
     assert (figures.available, figures.reserved, figures.retries) == (0, 10, 0)
     assert figures.faults == []
@@ -84,11 +83,11 @@ def test_the_buyers_wait_until_the_product_can_be_ordered() -> None:
 
 
 def test_refusals_are_counted_by_their_code() -> None:
-    told = Listener()
-    figures = sale(FaultyShop(sells_out=True), told=told)
+    listener = Listener()
+    figures = sale(FaultyShop(sells_out=True), listener=listener)
     assert (figures.confirmed, figures.cancelled) == (10, 0)
     assert figures.refused == 30
-    assert told.refused == {"order_refused sold_out": 30}
+    assert listener.refused == {"order_refused sold_out": 30}
     assert figures.faults == []
 
 

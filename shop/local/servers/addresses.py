@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 #: Not ``tempfile.gettempdir()``: TMPDIR may differ between the processes of one stack, and a socket's path
 #: may be no longer than 107 characters.
