@@ -22,7 +22,7 @@ def _nothing(count: int) -> None: ...
 
 @dataclass
 class Listener:
-    """Who is listener how far it has come: ``answered`` and ``decided`` hear how many are, ``said`` what begins."""
+    """Hears how many buyers are ``answered`` and how many orders ``decided``, and what is ``said`` as a step begins."""
 
     said: Callable[[str], None] = lambda line: None
     answered: Callable[[int], None] = _nothing
