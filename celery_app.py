@@ -113,7 +113,7 @@ def schedule() -> dict[str, dict[str, object]]:
     partitions = {
         f"create-partitions-{context}": {
             "task": "shop.messaging.tasks.create_partitions",
-            "schedule": 3600,
+            "schedule": 60,
             "kwargs": {"context": context},
             "options": {"queue": f"{context}.relay", "expires": 600},
         }

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cached_property
+from uuid import UUID
 
 import msgspec
 from django.db import models
@@ -69,10 +70,12 @@ class Order(Aggregate):
     # Factories
 
     @classmethod
-    def place(cls, *, member_id: int, lines: tuple[Line, ...], currency: str, at: datetime) -> "Order":
+    def place(
+        cls, *, member_id: int, lines: tuple[Line, ...], currency: str, at: datetime, id: UUID | None = None
+    ) -> "Order":
         """A new order, open: nothing is reserved for it yet. ``lines`` has each SKU once."""
         total = sum(line.price * line.quantity for line in lines)
-        order = cls(member_id=member_id, total=total, currency=currency, placed_at=at)
+        order = cls(id=id or uuid7(), member_id=member_id, total=total, currency=currency, placed_at=at)
         order.attach(
             *(
                 OrderLine(order_id=order.pk, number=number, **msgspec.structs.asdict(line))

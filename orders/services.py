@@ -8,12 +8,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from uuid_utils.compat import uuid7
 
 from orders.events import AnyReason, TimedOut
 from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
 from shop.messaging.aggregates import store
+from shop.messaging.producer.locks import LaneHeld
+from shop.messaging.producer.outbox import id_in_free_lane
+from shop.messaging.producer.partitions import PartitionMissing
 
 SWEEP = 1000  # orders, or keys, that one sweep handles in one transaction, at the most
 
@@ -50,7 +54,7 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
     if earlier is not None:
         return earlier, False
     try:
-        return _place(member_id, lines, key, at), True
+        return _place_in_a_free_lane(member_id, lines, key, at), True
     except IntegrityError:
         earlier = _placed_before(member_id, key, lines)
         if earlier is None:
@@ -69,21 +73,40 @@ def forget_keys(*, at: datetime, life: timedelta) -> int:
             return total
 
 
-def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+def _place_in_a_free_lane(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+    """Place the order, and once more, in a new transaction, if its lane is held or a partition had to be made."""
+    try:
+        return _place(member_id, lines, key, at, patient=False)
+    except LaneHeld:
+        return _place(member_id, lines, key, at, id=id_in_free_lane("orders", uuid7))
+    except PartitionMissing:
+        return _place(member_id, lines, key, at)
+
+
+def _place(
+    member_id: int,
+    lines: Sequence[Wanted],
+    key: str | None,
+    at: datetime,
+    *,
+    id: UUID | None = None,
+    patient: bool = True,
+) -> Order:
     with transaction.atomic(using="orders"):
         if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
             raise MemberInactive("This member is deactivated and cannot place orders. Ask the shop.")
         offers = ProductCopy.objects.in_bulk([line.sku for line in lines])
         if found := faults(lines, offers):
             raise OrderRefused(f"{len(found)} of {len(lines)} lines cannot be ordered.", lines=found)
-        order = Order.place(member_id=member_id, lines=price(lines, offers), currency=settings.CURRENCY, at=at)
+        priced = price(lines, offers)
+        order = Order.place(id=id, member_id=member_id, lines=priced, currency=settings.CURRENCY, at=at)
         if key is not None:
             order.attach(
                 IdempotencyKey(
                     member_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
                 )
             )
-        store(order)
+        store(order, patient=patient)
     return order
 
 

@@ -6,14 +6,20 @@ from celery import Task, shared_task
 
 from shop.messaging.batches import Acknowledgement
 from shop.messaging.broker import extensions_of
-from shop.messaging.producer.partitions import ensure_partitions
+from shop.messaging.producer.partitions import ensure_partitions, look_after_partitions
 from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement
 
 
 @shared_task
 def scan_outbox(context: str) -> None:
-    """Send what is new in a context's outbox, and again what was not acknowledged in time."""
-    relay(context)
+    """Send what is new in a context's outbox, and again what was not acknowledged in time.
+
+    Once a minute it looks after the partitions too: it is what runs, whoever wakes it.
+    """
+    try:
+        relay(context)
+    finally:
+        look_after_partitions(context)
 
 
 @shared_task(bind=True)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import ProgrammingError, connections, transaction
-from django.db.utils import IntegrityError
+from django.db import connections, transaction
 
 from inventory.events import StockChanged
 from shop.messaging import models as messaging
@@ -74,8 +73,6 @@ def test_nothing_is_missing_after_the_first_migration() -> None:
 
 
 def test_what_is_missing_is_made_up_to_ten_ahead(far_on: int) -> None:
-    with pytest.raises((ProgrammingError, IntegrityError), match="no partition"):
-        publish()
     made = ensure_partitions("inventory")
     assert made == [f"{TABLE}_p{number}" for number in range(far_on, far_on + AHEAD + 1)]
     assert ensure_partitions("inventory") == []
@@ -91,8 +88,8 @@ def test_a_gap_among_the_partitions_to_come_is_filled(far_on: int) -> None:
 
 def test_making_them_twice_at_once_is_harmless(far_on: int) -> None:
     runs = [in_background(lambda: ensure_partitions("inventory")) for _ in range(3)]
-    made = sorted((run.result(20) for run in runs), key=len)
-    assert [len(names) for names in made] == [0, 0, AHEAD + 1]
+    made = [name for run in runs for name in run.result(20)]
+    assert sorted(made) == [f"{TABLE}_p{number}" for number in range(far_on, far_on + AHEAD + 1)], "each by one of them"
 
 
 def test_making_them_does_not_wait_for_a_writer_nor_a_writer_for_them(far_on: int) -> None:

@@ -7,16 +7,16 @@ but its own; it asks again until a batch comes.
 
 from typing import Any
 
-import structlog
 from django.db import connections, transaction
 from django.db.models import Exists, Max, OuterRef
 from django.db.models.functions import Now
 
+from shop.logs import get_logger
 from shop.messaging import broker, models
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Held until the transaction ends: whoever abandons a generation waits for what it is applying.
 HOLD = """

@@ -25,9 +25,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from django.db import connections, transaction
 
+from shop.logs import get_logger
 from shop.messaging import broker, models
 from shop.messaging.batches import Acknowledgement, BatchMessage, position_of
 from shop.messaging.consumer import generations
@@ -38,7 +38,7 @@ from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TRIES = 3  # of a batch in this process, when failures are transient; then the producer sends it again
 PAUSE = 0.1  # seconds before the second try, doubled before each further one, with jitter

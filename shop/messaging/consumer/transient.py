@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import psycopg
 from django.db import InterfaceError, OperationalError
 
+from shop.messaging.sqlstates import lacks_partition
+
 TRANSIENT_CLASSES = ("08", "40", "53", "57P")
 """Connection lost, transaction rolled back (deadlock, serialization), out of resources, server going down."""
 
@@ -20,6 +22,8 @@ def is_transient(error: BaseException) -> bool:
     for cause in _causes(error):
         if isinstance(cause, psycopg.Error):
             if cause.sqlstate:
+                if lacks_partition(cause):  # of the outbox that the reaction writes to; it is made on demand
+                    return True
                 return cause.sqlstate.startswith(TRANSIENT_CLASSES) or cause.sqlstate in TRANSIENT_STATES
             return isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError))
     return isinstance(error, (InterfaceError, OperationalError))

@@ -16,17 +16,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import connections
 
+from shop.logs import get_logger
 from shop.messaging import models
 from shop.messaging.batches import Identity
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
-from shop.messaging.producer.partitions import add_partitions
+from shop.messaging.producer.partitions import AHEAD, add_partitions
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LEAP = 1_000_000  # positions over the last one known here that a branch may have gone on by
 PER_SECOND = 2**20  # positions that no outbox gives out in a second, for years on end
@@ -99,19 +99,18 @@ def fence(label: str, *, reason: str = "") -> int | None:
     :returns: the first position after the fence, the new epoch; ``None`` if none was needed.
     """
     names = tables(label)
-    with _connection_of_its_own(label) as connection:
-        connection.execute(ONE_AT_A_TIME, [f"fence of {names['outbox']}"])
+    with _connection_of_its_own(label) as connection, connection.cursor() as cursor:
+        cursor.execute(ONE_AT_A_TIME, [f"fence of {names['outbox']}"])
         # Two transactions: the partition is there before anybody can be given a position in it.
         with connection.transaction():
-            (recorded, server) = connection.execute(LOCK.format(**names)).fetchone()
+            recorded, server = cursor.execute(LOCK.format(**names)).fetchone()
             if recorded == server and not reason:
                 return None
-            first, last_kept = connection.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
-            add_partitions(connection, names["events"], first)
+            first, last_kept = cursor.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
+            add_partitions(cursor, names["events"], first, AHEAD + 1)
         with connection.transaction():
             why = reason or f"the server is {server}, and was {recorded or 'not recorded'}"
-            values = {"first": first, "last_kept": last_kept, "reason": why}
-            connection.execute(FENCE.format(**names), values)
+            cursor.execute(FENCE.format(**names), {"first": first, "last_kept": last_kept, "reason": why})
             failpoint(Failpoint.FENCED)
     log.warning("outbox fenced", context=label, epoch=first, last_kept=last_kept, reason=why)
     return int(first)

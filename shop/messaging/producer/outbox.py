@@ -3,12 +3,14 @@
 A bare sequence gives no such thing: a transaction that took position 5 may commit after one that took 6,
 and a reader that has seen 6 would skip 5 for good. So an append takes the advisory lock of each lane that
 it writes to, in ascending order, and holds it to the end of its transaction. The protocol is that of
-message-db's ``acquire_lock`` just before the write, cut into lanes.
+message-db's ``acquire_lock`` just before the write, cut into lanes; how it waits is in
+:mod:`shop.messaging.producer.locks`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
+from uuid import UUID
 from zlib import crc32
 
 from django.conf import settings
@@ -18,6 +20,7 @@ from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 from shop.messaging.events import Event
 from shop.messaging.failpoints import Failpoint, failpoint
+from shop.messaging.producer import locks, partitions
 from shop.setwise import arrays
 
 
@@ -29,10 +32,7 @@ class Entry(NamedTuple):
     headers: Mapping[str, str]
 
 
-# One round trip. Constraints first: a deferred foreign key would lock rows at commit, behind the lanes' locks.
-APPEND = """
-SET CONSTRAINTS ALL IMMEDIATE;
-SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane;
+INSERT = """
 INSERT INTO {table} (lane, type, key, data, headers)
 SELECT lane, type, key, data, headers
 FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[]) AS event (lane, type, key, data, headers)
@@ -62,8 +62,13 @@ def lanes_of(label: str) -> int:
     return _lanes.setdefault(label, lanes)
 
 
-def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
-    """Append events in the order given; the last statement of the caller's transaction."""
+def append(alias: str, label: str, entries: Sequence[Entry], *, patient: bool = True) -> None:
+    """Append events in the order given; the last statement of the caller's transaction, and one round trip.
+
+    :param patient: wait for lanes that are held, for as long as the connection's ``lock_timeout`` allows.
+    :raises LaneHeld: if not patient, and a lane was not free within ``locks.PATIENCE``.
+    :raises PartitionMissing: if there was no partition for the events; there is one now.
+    """
     if not entries:
         return
     table = context(label).table(messaging.OutboxEvent)._meta.db_table
@@ -76,9 +81,21 @@ def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
         arrays.of_json(entry.event for entry in entries),
         arrays.of_json(dict(entry.headers) for entry in entries),
     )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(APPEND.format(table=table), [lock_class(table), arrays.of_plain(sorted(set(lanes))), *columns])
+    with connections[alias].cursor() as cursor, partitions.made_on_demand(label):
+        insert = INSERT.format(table=table)
+        locks.execute_in_lanes(cursor, lock_class(table), sorted(set(lanes)), insert, columns, patient=patient)
     failpoint(Failpoint.APPENDED)
+
+
+def id_in_free_lane(label: str, draw: Callable[[], UUID]) -> UUID:
+    """Draw ids until one is the key of a lane that nobody holds at the moment; any id if all are held."""
+    count = lanes_of(label)
+    app = context(label)
+    free = locks.free_lane(app.database, lock_class(app.table(messaging.OutboxEvent)._meta.db_table), count)
+    while True:
+        drawn = draw()
+        if free is None or lane_of(str(drawn), count) == free:
+            return drawn
 
 
 @cache

@@ -14,13 +14,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 
-import structlog
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
+from shop.logs import get_logger
 from shop.messaging import broker, models
 from shop.messaging.batches import Acknowledgement, BatchMessage
 from shop.messaging.consumers import Consumer, consumers_of
@@ -30,7 +30,7 @@ from shop.messaging.producer import reading
 from shop.messaging.producer.fence import Present, present
 from shop.messaging.producer.reading import Page
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # A consumer that has any subscription has one for each lane: they are made together.
 SUBSCRIBE = """
