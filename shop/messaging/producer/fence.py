@@ -80,14 +80,9 @@ class Present:
 def present(label: str) -> Present:
     """A context's outbox as it is now; made if it is missing, and fenced first if its server is another."""
     row = _state(label)
-    if row is None:
-        with connections[context(label).database].cursor() as cursor:
-            cursor.execute(CREATE.format(**tables(label)), [settings.OUTBOX_LANES])
-        row = _state(label)
     if row is None or row[4] != row[5]:
         fence(label)
         row = _state(label)
-    assert row is not None
     identity, epoch, lanes, last, _, _, fences = row
     return Present(Identity(identity, epoch), lanes, last, tuple((first, kept) for first, kept in fences))
 
@@ -95,12 +90,16 @@ def present(label: str) -> Present:
 def fence(label: str, *, reason: str = "") -> int | None:
     """Move the sequence beyond every position that any branch of the outbox's history can have given out.
 
+    An outbox that is not there yet is made. It is on a connection opened for it, since whoever appends is in a
+    transaction, and what the fence writes must stand whatever becomes of that.
+
     :param reason: given, it is done in any case; without, only if the server is another than the recorded one.
     :returns: the first position after the fence, the new epoch; ``None`` if none was needed.
     """
     names = tables(label)
     with _connection_of_its_own(label) as connection, connection.cursor() as cursor:
         cursor.execute(ONE_AT_A_TIME, [f"fence of {names['outbox']}"])
+        cursor.execute(CREATE.format(**names), [settings.OUTBOX_LANES])
         # Two transactions: the partition is there before anybody can be given a position in it.
         with connection.transaction():
             recorded, server = cursor.execute(LOCK.format(**names)).fetchone()
@@ -135,7 +134,6 @@ def _state(label: str) -> Any:
 
 @contextmanager
 def _connection_of_its_own(label: str) -> Iterator[Any]:
-    """Whoever appends is in a transaction, which the fence must not be part of."""
     own = connections[context(label).database].copy()
     own.ensure_connection()
     try:

@@ -51,7 +51,7 @@ def execute_in_lanes(
 ) -> None:
     """Lock ``lanes``, given in ascending order, to the end of the transaction, then execute ``statement``.
 
-    One round trip, unless a lane is held for longer than ``PATIENCE``.
+    One round trip, unless a lane is held for longer than ``PATIENCE``. The cursor is left at the statement's result.
 
     :param lock: the first key of the advisory locks; the second is the lane.
     :param patient: wait for as long as the connection's ``lock_timeout`` allows.
@@ -60,6 +60,7 @@ def execute_in_lanes(
     """
     if patient and len(lanes) == 1:
         cursor.execute(CONSTRAINTS + WAIT + statement, [lock, list(lanes), *parameters])
+        _to_last_result(cursor)
         return
     briefly = WAIT_BRIEFLY + statement
     arguments = [f"{PATIENCE}ms", lock, list(lanes), *parameters]
@@ -70,6 +71,12 @@ def execute_in_lanes(
         if not patient:
             raise LaneHeld(f"one of the lanes {lanes} is held by another transaction") from error
         _begin_anew(cursor, lock, lanes, GIVE_BACK + briefly, arguments)
+    _to_last_result(cursor)
+
+
+def _to_last_result(cursor: Any) -> None:
+    while cursor.nextset():
+        pass
 
 
 def free_lane(alias: str, lock: int, lanes: int) -> int | None:
