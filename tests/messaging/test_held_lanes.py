@@ -276,3 +276,25 @@ def test_appends_to_many_lanes_and_to_one_neither_deadlock_nor_starve(across: li
     assert min(counts[-2:]) > 5, "appends to all lanes get their turn"
     assert min(counts) > 0
     assert OutboxEvent.objects.count() == sum(counts[:12]) + 2 * sum(counts[12:14]) + 4 * sum(counts[14:])
+
+
+def test_an_append_to_all_lanes_gets_its_turn_where_the_queues_are_longer_than_its_first_patience(
+    across: list[str],
+) -> None:
+    done = Signal()
+
+    def keep_appending_slowly(key: str) -> None:
+        while not done.wait(0):
+            with transaction.atomic(using="inventory"):
+                write(key)
+                time.sleep(0.01)  # the disk
+
+    queues = [in_background(lambda key=key: keep_appending_slowly(key)) for key in across for _ in range(15)]
+    try:
+        eventually(lambda: waiting_for_locks("inventory") > 40)
+        for _ in range(2):
+            in_background(lambda: commit(*across)).result(10)
+    finally:
+        done.set()
+        for queue in queues:
+            queue.result(10)

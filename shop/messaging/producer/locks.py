@@ -2,8 +2,9 @@
 
 ``lock_timeout`` bounds each wait. It is the connection's, which also bounds the whole of a wait here; within that,
 an append to several lanes waits ``PATIENCE`` for each. Where one takes longer, the append gives back what it has
-(a savepoint), waits for that one alone, gives it back too, and begins anew with all of them: to try for all at once
-without waiting would starve it behind appends to single lanes.
+(a savepoint), waits for that one alone, gives it back too, and begins anew with all of them and twice the patience:
+the lane came free, so its holder is not frozen. To try for all at once, or with the same patience for ever, would
+starve it behind appends to single lanes.
 """
 
 import random
@@ -15,7 +16,8 @@ from django.db import Error, OperationalError, connections, transaction
 
 from shop.messaging.sqlstates import lock_timed_out
 
-PATIENCE = 100  # milliseconds that an append to several lanes waits for each of them
+PATIENCE = 100  # milliseconds that an append to several lanes waits for each of them, at first
+PATIENCE_LIMIT = 6400  # milliseconds that it waits for each at most
 
 # A deferred foreign key would lock rows at commit, behind the lanes. It stands before the savepoint, whose
 # rollback would undo it.
@@ -62,15 +64,14 @@ def execute_in_lanes(
         cursor.execute(CONSTRAINTS + WAIT + statement, [lock, list(lanes), *parameters])
         _to_last_result(cursor)
         return
-    briefly = WAIT_BRIEFLY + statement
-    arguments = [f"{PATIENCE}ms", lock, list(lanes), *parameters]
+    briefly = CONSTRAINTS + SAVEPOINT + WAIT_BRIEFLY + statement
     try:
-        cursor.execute(CONSTRAINTS + SAVEPOINT + briefly, arguments)
+        cursor.execute(briefly, [f"{PATIENCE}ms", lock, list(lanes), *parameters])
     except OperationalError as error:
         _give_back(cursor, error)
         if not patient:
             raise LaneHeld(f"one of the lanes {lanes} is held by another transaction") from error
-        _begin_anew(cursor, lock, lanes, GIVE_BACK + briefly, arguments)
+        _begin_anew(cursor, lock, lanes, statement, parameters)
     _to_last_result(cursor)
 
 
@@ -101,14 +102,17 @@ def free_lane(alias: str, lock: int, lanes: int) -> int | None:
     return None
 
 
-def _begin_anew(cursor: Any, lock: int, lanes: Sequence[int], statement: str, arguments: Sequence[Any]) -> None:
+def _begin_anew(cursor: Any, lock: int, lanes: Sequence[int], statement: str, parameters: Sequence[Any]) -> None:
     cursor.execute(LIMIT)
     limit = cursor.fetchone()[0] or float("inf")
     end = time.monotonic() + (limit - PATIENCE) / 1000
+    patience = PATIENCE
     while True:
         _wait_for_one(cursor, lock, lanes, end)
+        # It came free, so nobody is frozen, only many wait: with the same patience it would starve behind them.
+        patience = min(2 * patience, PATIENCE_LIMIT)
         try:
-            cursor.execute(statement, arguments)
+            cursor.execute(GIVE_BACK + WAIT_BRIEFLY + statement, [f"{patience}ms", lock, list(lanes), *parameters])
         except OperationalError as error:
             _give_back(cursor, error)
             if time.monotonic() > end:

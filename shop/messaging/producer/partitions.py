@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, OperationalError, connections, migrations
+from django.db import Error, IntegrityError, OperationalError, connections, migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from shop.messaging import models as messaging
@@ -168,7 +168,7 @@ def made_on_demand(label: str) -> Iterator[None]:
 def _try_to_make(label: str) -> None:
     try:
         ensure_partitions(label)
-    except DatabaseError:
+    except Error:
         log.exception("%s: partitions of the outbox could not be made", label)
 
 

@@ -17,21 +17,6 @@ from shop.setwise import arrays
 # Asked more plainly, it expects to meet the lane's rows soon among all others, and looking at an idle lane
 # scans the backlog of the busy ones; or it expects few, and sorts the whole backlog for each page.
 
-DUE = """
-SET LOCAL enable_sort = off;
-SELECT id, consumer, batch IS NOT NULL FROM {subscription} s
-WHERE consumer = ANY(%s) AND stopped = '' AND (
-    due_at <= clock_timestamp()
-    OR batch IS NULL AND (
-        SELECT position FROM {outbox} e
-        WHERE (e.lane, e.position) > (s.lane, s.scanned) AND (e.lane, e.position) <= (s.lane, 9223372036854775807)
-        AND e.position > s.scanned
-        ORDER BY e.lane, e.position LIMIT 1
-    ) IS NOT NULL
-)
-ORDER BY due_at
-"""
-
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
 PAGE = """
 SET LOCAL enable_sort = off;
@@ -79,23 +64,6 @@ class Page(NamedTuple):
     last: int
     time: str | None
     """RFC 3339, as everywhere in messages; ``None`` if the page has all that the lane holds now."""
-
-
-class Due(NamedTuple):
-    """A subscription to look at."""
-
-    pk: int
-    consumer: str
-    in_flight: bool
-    """Whether its batch is to be sent again."""
-
-
-def due(label: str, consumers: list[str]) -> list[Due]:
-    """The subscriptions that have something to send, or to ask: their time has come, or their lane has a new row."""
-    with connections[context(label).database].cursor() as cursor:
-        cursor.execute(DUE.format(**tables(label)), [consumers])
-        cursor.nextset()
-        return [Due(*row) for row in cursor.fetchall()]
 
 
 def read(label: str, *, lane: int, types: Collection[str], after: int, through: int | None = None) -> Page:

@@ -9,14 +9,13 @@ on the way can delay an event, but never lose it or repeat its effect.
 Every time that decides anything is the database's. The broker is never called while a row is locked.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -27,6 +26,7 @@ from shop.messaging.consumers import Consumer, consumers_of
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
 from shop.messaging.producer import reading
+from shop.messaging.producer.due import due
 from shop.messaging.producer.fence import Present, present
 from shop.messaging.producer.reading import Page
 
@@ -47,8 +47,6 @@ SELECT %s, %s, lane FROM generate_series(0, %s - 1) AS lane ON CONFLICT DO NOTHI
 
 UNWANTED_PAGES = 100  # pages without a wanted event that one pass moves over
 
-BackedUp = Callable[[str], bool]
-
 
 def relay(label: str) -> int:
     """Send each consumer of a context's events its next batch, where one is due; how many were sent.
@@ -67,18 +65,20 @@ def relay(label: str) -> int:
     failpoint(Failpoint.SUBSCRIBED)
     is_backed_up = cache(broker.is_backed_up)  # each queue is asked about once in a pass, and before anything is locked
     sent = 0
-    for due in reading.due(label, list(consumers)):
-        consumer = consumers[due.consumer]
+    for subscription in due(label, list(consumers)):
+        consumer = consumers[subscription.consumer]
         try:
-            if due.in_flight and is_backed_up(consumer.queue):
-                _push_back(label, due.pk)
+            if subscription.again and is_backed_up(consumer.queue):
+                _push_back(label, subscription.pk)
             else:
-                sent += _relay_one(label, outbox, consumer, due.pk)
+                sent += _relay_one(label, outbox, consumer, subscription.pk)
         except BrokerAway:
             raise
         except Exception:
-            log.exception("subscription failed", context=label, consumer=due.consumer, subscription=due.pk)
-            _push_back(label, due.pk)
+            log.exception(
+                "subscription failed", context=label, consumer=subscription.consumer, subscription=subscription.pk
+            )
+            _push_back(label, subscription.pk, failed=True)
     return sent
 
 
@@ -235,10 +235,10 @@ def _new_page(label: str, consumer: Consumer, subscription: models.Subscription,
     return page._replace(time=page.time or now.isoformat())
 
 
-def _push_back(label: str, pk: int) -> None:
-    """Leave a subscription alone for a while: it cannot be read, or nobody empties its consumer's queue."""
+def _push_back(label: str, pk: int, *, failed: bool = False) -> None:
+    """Leave a subscription alone for a while: it failed, or nobody empties its consumer's queue."""
     later = Now() + settings.RELAY_RESEND_AFTER
-    _locked(label).filter(pk=pk).update(due_at=later)
+    context(label).table(models.Subscription).objects.filter(pk=pk).update(due_at=later, tries=F("tries") + int(failed))
 
 
 def _locked(label: str) -> QuerySet[models.Subscription]:
