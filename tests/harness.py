@@ -24,6 +24,7 @@ from readmodel.models import OrderView
 from shop.catalogue import services as catalogue
 from shop.members import services as members
 from shop.messaging import broker
+from shop.messaging.consumer import patience
 from shop.messaging.contexts import context, contexts, publishers
 from shop.messaging.producer.relay import relay
 
@@ -87,6 +88,7 @@ class Deliveries:
     def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(broker, "send", self.send)
         monkeypatch.setattr(broker, "is_backed_up", lambda queue: False)
+        monkeypatch.setattr(patience, "PAUSES", (0, 0))
 
     def send(self, task: str, queue: str, **kwargs: Any) -> None:
         if self.away:

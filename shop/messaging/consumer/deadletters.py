@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from shop.messaging.batches import Batch
+from shop.messaging.consumer.letters import described, event_of, storable, storable_trace
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import consumer_of
 from shop.messaging.contexts import ContextConfig, context
@@ -61,14 +62,16 @@ def _retry_first(app: ContextConfig, source: str, key: str) -> bool:
             letter = letters.first()
             if letter is None:
                 return False
-            consumer_of(app.label, source).react(Batch([letter.event]))
+            consumer_of(app.label, source).react(Batch([event_of(letter)]))
             letter.delete()
     except Exception as error:
         if is_transient(error):
             raise
         # It may be gone by now, by another retry's success.
         letters.filter(pk=letter.pk).update(
-            error=repr(error), traceback=traceback.format_exc(), attempts=letter.attempts + 1
+            error=storable(described(error)),
+            traceback=storable_trace(traceback.format_exc()),
+            attempts=letter.attempts + 1,
         )
         return False
     return True
