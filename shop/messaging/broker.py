@@ -11,6 +11,7 @@ RELAY_SUFFIX = ".relay"
 
 SCAN = "shop.messaging.tasks.scan_outbox"
 ACKNOWLEDGE = "shop.messaging.tasks.acknowledge"
+RETRY = "shop.messaging.tasks.retry_letters"
 
 
 def relay_queue(context: str) -> str:

@@ -2,8 +2,10 @@
 
 from celery import shared_task
 
+from shop.messaging import contexts
+from shop.messaging.consumer import retries
 from shop.messaging.producer.partitions import ensure_partitions
-from shop.messaging.producer.relay import relay, take_acknowledgement
+from shop.messaging.producer.relay import relay, take_acknowledgement, wake
 
 
 @shared_task
@@ -22,3 +24,14 @@ def acknowledge(source: str, consumer: str, lane: int, batch: str, cursor: int) 
 def create_partitions(context: str) -> None:
     """Keep partitions of a context's outbox ready ahead of need."""
     ensure_partitions(context)
+
+
+@shared_task
+def retry_letters(context: str) -> None:
+    """Retry dead letters as operators asked for, a step of the oldest request; then call for the next."""
+    step = retries.run_step(context)
+    if step is None:
+        return
+    if step.applied and contexts.context(context).publishes:
+        wake(context)  # what the reaction recorded goes out at once
+    retries.call_worker(context, source=step.source)
