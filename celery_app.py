@@ -20,6 +20,7 @@ from django.utils import log as django_log
 from kombu import Exchange, Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
+CONSUMERS = ("orders", "inventory", "readmodel")
 
 # Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
 # to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
@@ -119,9 +120,20 @@ def schedule() -> dict[str, dict[str, object]]:
         }
         for context in PUBLISHERS
     }
+    # A request of an operator whose message was lost, or that was made while the broker was away.
+    retries = {
+        f"retry-letters-{context}": {
+            "task": "shop.messaging.tasks.retry_letters",
+            "schedule": 60,
+            "kwargs": {"context": context},
+            "options": {"queue": context, "expires": 600},
+        }
+        for context in CONSUMERS
+    }
     return {
         **scans,
         **partitions,
+        **retries,
         "expire-open-orders": {
             "task": "orders.tasks.expire_open_orders",
             "schedule": settings.ORDER_SWEEP_INTERVAL,

@@ -10,12 +10,23 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from inventory import policies, services
-from inventory.models import Claim, Cursor, DeadLetter, OutboxEvent, Reservation, StockItem, StockMovement, Subscription
+from inventory.models import (
+    Claim,
+    Cursor,
+    DeadLetter,
+    LetterRetry,
+    OutboxEvent,
+    Reservation,
+    StockItem,
+    StockMovement,
+    Subscription,
+)
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
 from shop.messaging.admin.deadletters import DeadLetterPage
 from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.admin.timeline import events_of_key, timeline
 from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
@@ -245,3 +256,4 @@ admin.site.register(OutboxEvent, OutboxEventPage)
 admin.site.register(Subscription, SubscriptionPage)
 admin.site.register(Cursor, CursorPage)
 admin.site.register(DeadLetter, DeadLetterPage)
+admin.site.register(LetterRetry, LetterRetryPage)

@@ -11,12 +11,23 @@ from django.utils import timezone
 
 from orders import services
 from orders.events import CancelledByStaff, OutOfStock
-from orders.models import Cursor, DeadLetter, MemberCopy, Order, OutboxEvent, ProductCopy, Status, Subscription
+from orders.models import (
+    Cursor,
+    DeadLetter,
+    LetterRetry,
+    MemberCopy,
+    Order,
+    OutboxEvent,
+    ProductCopy,
+    Status,
+    Subscription,
+)
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
 from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
 from shop.messaging.admin.deadletters import DeadLetterPage
 from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
 
@@ -172,3 +183,4 @@ admin.site.register(OutboxEvent, OutboxEventPage)
 admin.site.register(Subscription, SubscriptionPage)
 admin.site.register(Cursor, CursorPage)
 admin.site.register(DeadLetter, DeadLetterPage)
+admin.site.register(LetterRetry, LetterRetryPage)

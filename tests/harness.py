@@ -26,6 +26,7 @@ from shop.catalogue import services as catalogue
 from shop.members import services as members
 from shop.messaging import broker
 from shop.messaging import models as messaging
+from shop.messaging.consumer import patience
 from shop.messaging.contexts import context, contexts, publishers
 from shop.messaging.producer.relay import relay
 
@@ -101,6 +102,7 @@ class Deliveries:
     def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(broker, "send", self.send)
         monkeypatch.setattr(broker, "is_backed_up", lambda queue: False)
+        monkeypatch.setattr(patience, "PAUSES", (0, 0))
 
     def send(self, task: str, queue: str, *, extensions: Mapping[str, Any] = broker.NONE, **arguments: Any) -> None:
         """A receiver reads both as one message, so a test that sends none of the later fields leaves them out."""

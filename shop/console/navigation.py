@@ -43,6 +43,7 @@ MACHINERY = (
     ("subscriptions", "subscription", "send", ("orders", "inventory", "catalogue", "members")),
     ("cursors", "cursor", "move_to_inbox", ("orders", "inventory", "readmodel")),
     ("dead letters", "deadletter", "report", ("orders", "inventory", "readmodel")),
+    ("retries", "letterretry", "replay", ("orders", "inventory", "readmodel")),
 )
 
 

@@ -14,7 +14,7 @@ MACHINERY = (
     *(
         f"{label}.{act}"
         for label in ("orders", "inventory", "readmodel")
-        for act in ("view_cursor", "change_cursor", "view_deadletter", "change_deadletter")
+        for act in ("view_cursor", "change_cursor", "view_deadletter", "change_deadletter", "view_letterretry")
     ),
 )
 

@@ -17,6 +17,7 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 SCAN = "shop.messaging.tasks.scan_outbox"
 ACKNOWLEDGE = "shop.messaging.tasks.acknowledge"
 SUBSCRIBE = "shop.messaging.tasks.subscribe"
+RETRY = "shop.messaging.tasks.retry_letters"
 
 
 def relay_queue(context: str) -> str:

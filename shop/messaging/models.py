@@ -2,8 +2,9 @@
 
     class OutboxEvent(messaging.OutboxEvent): ...
 
-A producer owns ``Outbox``, ``OutboxEvent``, ``Fence`` and ``Subscription``; a consumer ``Cursor``, ``Generation``
-and ``DeadLetter``. Positions change by the methods here and nowhere else; the caller holds the row's lock.
+A producer owns ``Outbox``, ``OutboxEvent``, ``Fence`` and ``Subscription``; a consumer ``Cursor``, ``Generation``,
+``DeadLetter`` and ``LetterRetry``. Positions change by the methods here and nowhere else; the caller holds the
+row's lock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -320,6 +321,7 @@ class DeadLetter(models.Model):
 
     consumer = models.CharField(max_length=100)
     source = models.CharField(max_length=100)
+    generation = models.PositiveIntegerField(default=1, db_default=1)
     lane = models.PositiveSmallIntegerField()
     position = models.BigIntegerField()
     type = models.CharField(max_length=100)
@@ -330,6 +332,7 @@ class DeadLetter(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     parked_at = models.DateTimeField(db_default=Now())
     discarded_at = models.DateTimeField(null=True, blank=True)
+    discarded_by = models.CharField(max_length=150, blank=True, default="", db_default="")
 
     objects: ClassVar[models.Manager[Self]] = models.Manager()
 
@@ -338,7 +341,9 @@ class DeadLetter(models.Model):
         ordering = ("consumer", "source", "position")
         verbose_name = "dead letter"
         constraints = (
-            models.UniqueConstraint(fields=("consumer", "source", "position"), name="%(app_label)s_deadletter_once"),
+            models.UniqueConstraint(
+                fields=("consumer", "generation", "source", "position"), name="%(app_label)s_deadletter_generation"
+            ),
         )
         indexes = (
             models.Index(
@@ -350,3 +355,42 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} #{self.position} of {self.source}"
+
+
+class LetterRetry(models.Model):
+    """An operator's request to retry the dead letters of some keys, and what came of it.
+
+    Pending until a worker begins it. ``began_at`` and ``position`` are committed before each letter is tried:
+    a request that has begun and never ended was cut short by that letter, or by the end of its worker.
+    """
+
+    consumer = models.CharField(max_length=100)
+    source = models.CharField(max_length=100)
+    keys = models.JSONField("keys, in the order of their retry")
+    requested_at = models.DateTimeField(db_default=Now())
+    requested_by = models.CharField(max_length=150)
+    began_at = models.DateTimeField(null=True, blank=True)
+    position = models.BigIntegerField("letter begun last", null=True, blank=True)
+    done = models.PositiveIntegerField("keys done", default=0, db_default=0)
+    applied = models.PositiveIntegerField("letters applied", default=0, db_default=0)
+    left = models.PositiveIntegerField("letters left at the end", null=True, blank=True)
+    error = models.TextField("why it ended early", blank=True, default="", db_default="")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[Self]] = models.Manager()
+
+    class Meta:
+        abstract = True
+        ordering = ("-id",)
+        verbose_name = "retry of dead letters"
+        verbose_name_plural = "retries of dead letters"
+        indexes = (
+            models.Index(
+                fields=("id",), name="%(app_label)s_letterretry_due", condition=models.Q(began_at=None, ended_at=None)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Retry {self.pk}: {self.source}, key {self.keys[0]}" + (
+            f" and {len(self.keys) - 1} more" if len(self.keys) > 1 else ""
+        )

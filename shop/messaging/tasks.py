@@ -4,10 +4,12 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from shop.messaging import contexts
 from shop.messaging.batches import Acknowledgement
 from shop.messaging.broker import extensions_of
+from shop.messaging.consumer import retries
 from shop.messaging.producer.partitions import ensure_partitions, look_after_partitions
-from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement
+from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement, wake
 
 
 @shared_task
@@ -39,3 +41,14 @@ def subscribe_generation(source: str, consumer: str, generation: int, **more: An
 def create_partitions(context: str) -> None:
     """Keep partitions of a context's outbox ready ahead of need."""
     ensure_partitions(context)
+
+
+@shared_task
+def retry_letters(context: str) -> None:
+    """Retry dead letters as operators asked for, a step of the oldest request; then call for the next."""
+    step = retries.run_step(context)
+    if step is None:
+        return
+    if step.applied and contexts.context(context).publishes:
+        wake(context)  # what the reaction recorded goes out at once
+    retries.call_worker(context, source=step.source)

@@ -40,7 +40,7 @@ def test_a_poisonous_event_parks_its_key_in_order_and_nothing_else(probe: Probe)
     first, second = DeadLetter.objects.order_by("position")
     assert "is poisonous" in first.error
     assert "in poison" in first.traceback
-    assert first.attempts == 1
+    assert first.attempts == 3
     assert (second.attempts, second.traceback) == (0, "")
     assert probe.acknowledgement().kwargs["cursor"] == cursor().position
 

@@ -34,7 +34,7 @@ def test_a_batch_is_bounded_in_bytes_but_holds_one_event_at_least(probe: Probe, 
         batch = probe.batch()
         assert len(batch.kwargs["events"]) == expected
         assert batch.kwargs["through"] == int(batch.kwargs["events"][-1]["id"])
-        Subscription.objects.update(batch=None)
+        Subscription.objects.update(batch=None, tries=0)
 
 
 @pytest.mark.parametrize("bound", ["RELAY_EVENTS", "RELAY_BYTES"])
@@ -74,7 +74,7 @@ def test_a_lane_full_of_unwanted_events_ends(probe: Probe, settings: Any) -> Non
 def test_an_unwanted_backlog_is_moved_over_without_sending_anything(probe: Probe, settings: Any) -> None:
     settings.RELAY_EVENTS = 3
     probe.batch(empty=True)
-    Subscription.objects.update(batch=None, due_at=timezone.now() + timedelta(minutes=1))
+    Subscription.objects.update(batch=None, tries=0, due_at=timezone.now() + timedelta(minutes=1))
     append_unwanted(20)
     relay(SOURCE)
     assert subscription().scanned == OutboxEvent.objects.latest("position").position
@@ -87,7 +87,7 @@ def test_a_batch_behind_unwanted_events_begins_where_the_consumer_is(probe: Prob
     append_unwanted(5)
     Subscription.objects.update(due_at=timezone.now() + timedelta(minutes=1))
     relay(SOURCE)
-    Subscription.objects.update(batch=None)
+    Subscription.objects.update(batch=None, tries=0)
     probe.publish(A)
     batch = probe.batch()
     assert subscription().scanned > subscription().acknowledged == batch.kwargs["after"] == 0

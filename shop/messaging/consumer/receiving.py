@@ -33,6 +33,7 @@ from shop.messaging.batches import Acknowledgement, BatchMessage, position_of
 from shop.messaging.consumer import generations
 from shop.messaging.consumer.bisection import Bisection
 from shop.messaging.consumer.judging import Judgement, Verdict, judge
+from shop.messaging.consumer.lanes import lane_key
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
@@ -210,16 +211,6 @@ def _locked_cursor(consumer: Consumer, message: BatchMessage) -> models.Cursor |
             sql.execute(BEGIN.format(cursor=table._meta.db_table), {**lane, "lanes": lanes})
         cursor = locked.first()
     return cursor
-
-
-def lane_key(consumer: Consumer, message: BatchMessage) -> dict[str, str | int]:
-    """What names a lane's cursor."""
-    return {
-        "consumer": consumer.name,
-        "generation": message.generation,
-        "source": message.source,
-        "lane": message.lane,
-    }
 
 
 def _where(consumer: Consumer, message: BatchMessage) -> dict[str, str | int]:

@@ -14,7 +14,7 @@ from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
 
 REGISTERED = sorted(model._meta.label_lower.replace(".", "_") for model in admin.site._registry)
-MACHINERY = {"outboxevent", "subscription", "cursor", "deadletter"}
+MACHINERY = {"outboxevent", "subscription", "cursor", "deadletter", "letterretry"}
 
 
 def page_of(name: str) -> Any:
@@ -38,6 +38,9 @@ def fill(shop: Shop) -> None:
         if "deadletter" in app.models:
             app.table(messaging.DeadLetter).objects.create(
                 consumer=app.label, source="orders", lane=0, position=1, type="t", key="k", event={"id": "1"}, error="e"
+            )
+            app.table(messaging.LetterRetry).objects.create(
+                consumer=app.label, source="orders", keys=["k"], requested_by="boss"
             )
 
 
