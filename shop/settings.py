@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
-from shop import logs
+from shop import contexts, logs
 from shop.local.servers import addresses
 
 env = Env()
@@ -18,13 +18,7 @@ INSTANCE = env.str("SHOP_INSTANCE", "dev")  # name of this set of servers and fi
 
 # --- Contexts and their databases -----------------------------------------------------------------
 
-CONTEXTS = {  # context (app label) -> database alias
-    "members": "default",
-    "catalogue": "catalogue",
-    "orders": "orders",
-    "inventory": "inventory",
-    "readmodel": "readmodel",
-}
+CONTEXTS = contexts.databases()  # context (app label) -> database alias; contexts are added in shop/contexts.py
 
 # One URL for all contexts (a database each, <name>_<context>), or one for each; embedded servers without.
 DATABASE_URL = env.str("DATABASE_URL", "")
@@ -104,11 +98,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "shop.messaging",
-    "shop.members",
-    "shop.catalogue",
-    "orders",
-    "inventory",
-    "readmodel",
+    *contexts.APPS,
     "shop.console",
     "shop.flashsale",
     "shop.local",

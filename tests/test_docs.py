@@ -9,8 +9,6 @@ import pytest
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
-from shop.settings import CONTEXTS
-
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
@@ -109,7 +107,7 @@ def test_every_command_that_is_named_can_be_run(page: Path) -> None:
 @each_page
 def test_every_address_of_the_api_that_is_named_is_served(page: Path) -> None:
     text = FUTURE.sub("", page.read_text(encoding="utf-8"))
-    for address in re.findall(r"/api/[\w/${}-]*", code_of(text)):
+    for address in re.findall(r"(?<!shop)/api/[\w/${}-]*", code_of(text)):
         example = re.sub(r"\$\w+|\{\w+\}", "00000000-0000-0000-0000-000000000000", address)
         try:
             resolve(example)
@@ -141,7 +139,7 @@ def settings_read() -> dict[str, object]:
             assert isinstance(name.value, str)
             found[name.value] = ast.literal_eval(rest[0]) if rest else None
         else:  # one for each context
-            found |= {f"{context.upper()}_DATABASE_URL": "" for context in CONTEXTS}
+            found["CONTEXT_DATABASE_URL"] = ""
     return found
 
 

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from celery_app import app
 from shop.console.audit import wait_until_at_rest
 from shop.local.seed import Logins, seed
 from shop.local.servers import lifecycle
@@ -185,7 +185,7 @@ class Stack:
     def _missing(self) -> list[str]:
         host = socket.gethostname()
         nodes = {f"{context}@{host}": f"worker-{context}" for context in settings.CONTEXTS}
-        answers = {node for answer in app.control.ping(list(nodes), timeout=1) or () for node in answer}
+        answers = {node for answer in current_app.control.ping(list(nodes), timeout=1) or () for node in answer}
         missing = [name for node, name in nodes.items() if node not in answers]
         if "beat" not in self.supervisor.pids:
             missing.append("beat")

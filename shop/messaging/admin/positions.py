@@ -1,6 +1,4 @@
-"""The admin of the messaging tables, abstract; each context registers them for its own::
-
-    admin.site.register(OutboxEvent, OutboxEventPage)
+"""The admin of outboxes, subscriptions and cursors.
 
 All are read-only: what an operator may do is an action, one call to :mod:`shop.messaging.consumer.deadletters` each.
 """
