@@ -21,9 +21,15 @@ from django.db import connections
 from django.utils import log as django_log
 from kombu import Exchange, Queue
 
-# Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
-# to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
-EXCHANGE = Exchange("shop", type="direct")
+REDIS = {
+    "visibility_timeout": 60,  # seconds until Redis hands out again what a dead worker had taken
+    "socket_keepalive": True,
+    "socket_connect_timeout": 2,  # seconds
+    "socket_timeout": 3,  # seconds; longer than kombu's blocking read of a queue, which takes one
+}
+UNACKED = ("unacked_key", "unacked_index_key", "unacked_mutex_key")  # where Redis keeps what a worker has taken
+
+AMQP = {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}  # seconds
 
 app = Celery("shop")
 app.autodiscover_tasks()
@@ -33,17 +39,30 @@ def configuration() -> dict[str, Any]:
     """Return the configuration: Celery asks when it is first needed, once Django's settings can be read."""
     if not apps.models_ready:  # a worker asks before it sets Django up; what beat sends depends on the models
         django.setup()
-    quorum = {"x-queue-type": "quorum"} if settings.BROKER_URL.startswith("amqp") else None
-    queues = [name for context in settings.CONTEXTS for name in (context, f"{context}.relay")]
+    from shop.messaging import broker  # shop imports this module
+
+    # Two deployments on one broker: whatever has a name there carries the prefix.
+    prefix, is_amqp = settings.QUEUE_PREFIX, settings.BROKER_URL.startswith("amqp")
+    queues = [queue for label in settings.CONTEXTS for queue in (label, broker.relay_queue(label))]
+    # Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
+    # to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
+    exchange = Exchange(f"{prefix}shop", type="direct")
     return {
         "broker_url": settings.BROKER_URL,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": {
-            "visibility_timeout": 60,  # seconds until Redis hands out again what a dead worker had taken
-            "socket_keepalive": True,
-            "socket_timeout": 10,  # seconds
-        },
-        "task_queues": [Queue(name, EXCHANGE, routing_key=name, queue_arguments=quorum) for name in queues],
+        "broker_connection_timeout": 2,  # seconds
+        "broker_transport_options": AMQP if is_amqp else REDIS | {key: f"{prefix}{key[:-4]}" for key in UNACKED},
+        # With Redis, a connection that was closed meanwhile is noticed before it is used: a second try helps against
+        # nothing, and doubles the time that a broker takes which hangs.
+        "task_publish_retry": is_amqp,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1},
+        "control_exchange": f"{prefix}celery",
+        "event_exchange": f"{prefix}celeryev",
+        "task_queues": [
+            Queue(name, exchange, name, alias=queue, queue_arguments={"x-queue-type": "quorum"} if is_amqp else None)
+            for queue in queues
+            for name in [broker.name_of(queue)]
+        ],
         "task_default_queue": queues[0],
         "task_create_missing_queues": False,
         # The log is the truth and the broker a hint: a task is done when its transaction is.
@@ -54,7 +73,9 @@ def configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1},
+        # The last resort against a task that hangs; databases and broker have time-outs of their own. There is no soft
+        # limit: it would raise inside a reaction, and pass for the fault of an event.
+        "task_time_limit": 300,  # seconds
         # Without it Django's fixup closes every connection after each task; see close_broken_connections.
         "CELERY_DB_REUSE_MAX": 1_000_000,
         "beat_scheduler": "shop.messaging.scheduler:Scheduler",
@@ -78,10 +99,11 @@ def configure_logging(**kwargs: object) -> None:
 @signals.celeryd_init.connect
 def start_servers_of_worker(options: dict[str, Any], **kwargs: object) -> None:
     """Start the embedded servers that a worker's contexts use, if they have no others and do not run."""
+    from shop.messaging import broker  # shop imports this module
+
     queues = options.get("queues") or list(settings.CONTEXTS)
     names = queues.split(",") if isinstance(queues, str) else queues
-    contexts = {name.removesuffix(".relay") for name in names} & settings.CONTEXTS.keys()
-    _ensure_servers(settings.CONTEXTS[context] for context in contexts)
+    _ensure_servers(settings.CONTEXTS[label] for label in {broker.context_of(name) for name in names})
 
 
 @signals.beat_init.connect

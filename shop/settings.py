@@ -27,6 +27,7 @@ CONNECTION_OPTIONS = {
     "keepalives_idle": 10,  # seconds without traffic before the first probe
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
+    "tcp_user_timeout": 25_000,  # milliseconds that sent data may stay unacknowledged: a network that swallows all
     # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
     # a second where the server has LLVM: estimates over many partitions are large, the rows few.
     "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
@@ -49,6 +50,7 @@ DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
+QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of names on the broker: each deployment on one broker has its own
 
 # --- Messaging ------------------------------------------------------------------------------------
 
