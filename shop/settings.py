@@ -50,16 +50,16 @@ DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
-QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of names on the broker: each deployment on one broker has its own
+QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
 # --- Messaging ------------------------------------------------------------------------------------
 
 OUTBOX_LANES = env.int("OUTBOX_LANES", 4)  # lanes of an outbox that is yet to be created
 SCAN_INTERVAL = env.float("SCAN_INTERVAL", 0.5)  # seconds between two scans of an outbox
-RELAY_EVENTS = env.int("RELAY_EVENTS", 1000)  # events in a batch, at the most
-RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batch, at the most; at least one event
+RELAY_EVENTS = env.int("RELAY_EVENTS", 1000)  # events in a batch, at most
+RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batch, at most; at least one event
 RELAY_RESEND_AFTER = timedelta(seconds=env.float("RELAY_RESEND_AFTER", 5))  # without acknowledgement; then doubled
-RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at the most
+RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at most
 RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty batches of an idle subscription
 
 # --- The shop -------------------------------------------------------------------------------------
