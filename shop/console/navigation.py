@@ -15,11 +15,11 @@ MACHINERY = (
     Entry("cursors", "cursor", "move_to_inbox"),
     Entry("dead letters", "deadletter", "report"),
 )
-"""Of each context that has these models."""
+"""Shown for each context that has these models."""
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The groups and links that the user may see."""
+    """Return the groups and links that the user may see."""
     groups = [(str(app.verbose_name), [(app.label, entry) for entry in app.menu]) for app in contexts()]
     machinery = [
         (app.label, Entry(f"{app.verbose_name}: {entry.title}", entry.model, entry.icon))

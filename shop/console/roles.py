@@ -1,4 +1,4 @@
-"""The roles of the staff, as Django groups of model permissions: what the API and the admin go by."""
+"""The roles of the staff: Django groups of model permissions, which the API and the admin check."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
@@ -30,7 +30,7 @@ def roles() -> dict[str, tuple[str, ...]]:
 
 
 def ensure_roles() -> dict[str, Group]:
-    """Have a group for each role, with its permissions at least; the groups by name. Harmless to repeat.
+    """Create a group for each role, with at least its permissions; return the groups by name. Idempotent.
 
     :raises PermissionsMissing: before the first migration.
     """
