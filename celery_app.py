@@ -13,55 +13,79 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 
+import django
 from celery import Celery, signals
+from django.apps import apps
 from django.conf import settings
 from django.db import connections
 from django.utils import log as django_log
 from kombu import Exchange, Queue
 
-PUBLISHERS = ("catalogue", "members", "orders", "inventory")
-CONSUMERS = ("orders", "inventory", "readmodel")
+REDIS = {
+    "visibility_timeout": 60,  # seconds until Redis hands out again what a dead worker had taken
+    "socket_keepalive": True,
+    "socket_connect_timeout": 2,  # seconds
+    "socket_timeout": 3,  # seconds; longer than kombu's blocking read of a queue, which takes one
+}
+UNACKED = ("unacked_key", "unacked_index_key", "unacked_mutex_key")  # where Redis keeps what a worker has taken
 
-# Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
-# to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
-EXCHANGE = Exchange("shop", type="direct")
+AMQP = {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}  # seconds
 
 app = Celery("shop")
 app.autodiscover_tasks()
 
 
-@app.on_configure.connect
-def configure(sender: Celery, **kwargs: object) -> None:
-    """Fill in the configuration when it is first needed, once Django's settings can be read."""
-    quorum = {"x-queue-type": "quorum"} if settings.BROKER_URL.startswith("amqp") else None
-    queues = [name for context in settings.CONTEXTS for name in (context, f"{context}.relay")]
-    sender.conf.update(
-        broker_url=settings.BROKER_URL,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "visibility_timeout": 60,  # seconds until Redis hands out again what a dead worker had taken
-            "socket_keepalive": True,
-            "socket_timeout": 10,  # seconds
-        },
-        task_queues=[Queue(name, EXCHANGE, routing_key=name, queue_arguments=quorum) for name in queues],
-        task_default_queue="orders",
-        task_create_missing_queues=False,
+def configuration() -> dict[str, Any]:
+    """Return the configuration: Celery asks when it is first needed, once Django's settings can be read."""
+    if not apps.models_ready:  # a worker asks before it sets Django up; what beat sends depends on the models
+        django.setup()
+    from shop.messaging import broker  # shop imports this module
+
+    # Two deployments on one broker: whatever has a name there carries the prefix.
+    prefix, is_amqp = settings.QUEUE_PREFIX, settings.BROKER_URL.startswith("amqp")
+    queues = [queue for label in settings.CONTEXTS for queue in (label, broker.relay_queue(label))]
+    # Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
+    # to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
+    exchange = Exchange(f"{prefix}shop", type="direct")
+    return {
+        "broker_url": settings.BROKER_URL,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": 2,  # seconds
+        "broker_transport_options": AMQP if is_amqp else REDIS | {key: f"{prefix}{key[:-4]}" for key in UNACKED},
+        # With Redis, a connection that was closed meanwhile is noticed before it is used: a second try helps against
+        # nothing, and doubles the time that a broker takes which hangs.
+        "task_publish_retry": is_amqp,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1},
+        "control_exchange": f"{prefix}celery",
+        "event_exchange": f"{prefix}celeryev",
+        "task_queues": [
+            Queue(name, exchange, name, alias=queue, queue_arguments={"x-queue-type": "quorum"} if is_amqp else None)
+            for queue in queues
+            for name in [broker.name_of(queue)]
+        ],
+        "task_default_queue": queues[0],
+        "task_create_missing_queues": False,
         # The log is the truth and the broker a hint: a task is done when its transaction is.
-        task_serializer="json",
-        accept_content=["json"],
-        task_ignore_result=True,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        worker_prefetch_multiplier=1,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # The last resort against a task that hangs; databases and broker have time-outs of their own. There is no soft
+        # limit: it would raise inside a reaction, and pass for the fault of an event.
+        "task_time_limit": 300,  # seconds
         # Without it Django's fixup closes every connection after each task; see close_broken_connections.
-        CELERY_DB_REUSE_MAX=1_000_000,
-        beat_scheduler="shop.messaging.scheduler:Scheduler",
-        beat_schedule_filename=str(settings.BASE_DIR / "var" / settings.INSTANCE / "beat-schedule"),
-        beat_max_loop_interval=1,
-        beat_schedule=schedule(),
-    )
+        "CELERY_DB_REUSE_MAX": 1_000_000,
+        "beat_scheduler": "shop.messaging.scheduler:Scheduler",
+        "beat_schedule_filename": str(settings.BASE_DIR / "var" / settings.INSTANCE / "beat-schedule"),
+        "beat_max_loop_interval": 1,
+        "beat_schedule": schedule(),
+    }
+
+
+app.add_defaults(configuration)  # not the signal on_configure, which swallows errors
 
 
 @signals.celeryd_init.connect  # Celery warns before it sets its logging up
@@ -75,10 +99,11 @@ def configure_logging(**kwargs: object) -> None:
 @signals.celeryd_init.connect
 def start_servers_of_worker(options: dict[str, Any], **kwargs: object) -> None:
     """Start the embedded servers that a worker's contexts use, if they have no others and do not run."""
+    from shop.messaging import broker  # shop imports this module
+
     queues = options.get("queues") or list(settings.CONTEXTS)
     names = queues.split(",") if isinstance(queues, str) else queues
-    contexts = {name.removesuffix(".relay") for name in names} & settings.CONTEXTS.keys()
-    _ensure_servers(settings.CONTEXTS[context] for context in contexts)
+    _ensure_servers(settings.CONTEXTS[label] for label in {broker.context_of(name) for name in names})
 
 
 @signals.beat_init.connect
@@ -101,47 +126,45 @@ def close_broken_connections(**kwargs: object) -> None:
 
 
 def schedule() -> dict[str, dict[str, object]]:
-    """What beat sends. Each entry is harmless when it overlaps itself, and expires rather than pile up."""
+    """Return what beat sends. Each entry is harmless when it overlaps itself, or runs twice or late.
+
+    None expires: Celery compares beat's clock with the worker's, so that a worker whose clock is ahead would discard
+    them all. Beat leaves an entry out while its queue is full, which keeps queues short (shop/messaging/scheduler.py).
+    """
+    from shop.messaging.contexts import contexts, publishers  # shop imports this module
+
     scans = {
-        f"scan-outbox-{context}": {
+        f"scan-outbox-{app.label}": {
             "task": "shop.messaging.tasks.scan_outbox",
             "schedule": settings.SCAN_INTERVAL,
-            "kwargs": {"context": context},
-            "options": {"queue": f"{context}.relay", "expires": 5},
+            "kwargs": {"context": app.label},
+            "options": {"queue": f"{app.label}.relay"},
         }
-        for context in PUBLISHERS
+        for app in publishers()
     }
     partitions = {
-        f"create-partitions-{context}": {
+        f"create-partitions-{app.label}": {
             "task": "shop.messaging.tasks.create_partitions",
             "schedule": 60,
-            "kwargs": {"context": context},
-            "options": {"queue": f"{context}.relay", "expires": 600},
+            "kwargs": {"context": app.label},
+            "options": {"queue": f"{app.label}.relay"},
         }
-        for context in PUBLISHERS
+        for app in publishers()
     }
     # A request of an operator whose message was lost, or that was made while the broker was away.
     retries = {
-        f"retry-letters-{context}": {
+        f"retry-letters-{app.label}": {
             "task": "shop.messaging.tasks.retry_letters",
             "schedule": 60,
-            "kwargs": {"context": context},
-            "options": {"queue": context, "expires": 600},
+            "kwargs": {"context": app.label},
+            "options": {"queue": app.label},
         }
-        for context in CONSUMERS
+        for app in contexts()
+        if app.consumes
     }
-    return {
-        **scans,
-        **partitions,
-        **retries,
-        "expire-open-orders": {
-            "task": "orders.tasks.expire_open_orders",
-            "schedule": settings.ORDER_SWEEP_INTERVAL,
-            "options": {"queue": "orders", "expires": 5},
-        },
-        "forget-idempotency-keys": {
-            "task": "orders.tasks.forget_idempotency_keys",
-            "schedule": 3600,
-            "options": {"queue": "orders", "expires": 600},
-        },
+    sweeps = {  # such as expire-open-orders; see orders/apps.py
+        sweep.name: {"task": sweep.task, "schedule": sweep.every, "options": {"queue": app.label}}
+        for app in contexts()
+        for sweep in app.sweeps
     }
+    return {**scans, **partitions, **retries, **sweeps}

@@ -10,23 +10,10 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from inventory import policies, services
-from inventory.models import (
-    Claim,
-    Cursor,
-    DeadLetter,
-    LetterRetry,
-    OutboxEvent,
-    Reservation,
-    StockItem,
-    StockMovement,
-    Subscription,
-)
+from inventory.models import Claim, Reservation, StockItem, StockMovement
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
-from shop.messaging.admin.deadletters import DeadLetterPage
-from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
-from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.admin.timeline import events_of_key, timeline
 from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
@@ -250,10 +237,3 @@ class ClaimPage(ReadOnlyPage):
     @admin.display
     def movements(self, row: Claim) -> str:
         return link(list_url("inventory_stockmovement", f"?order_id={row.pk}"), "What moved for it")
-
-
-admin.site.register(OutboxEvent, OutboxEventPage)
-admin.site.register(Subscription, SubscriptionPage)
-admin.site.register(Cursor, CursorPage)
-admin.site.register(DeadLetter, DeadLetterPage)
-admin.site.register(LetterRetry, LetterRetryPage)

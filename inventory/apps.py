@@ -1,9 +1,19 @@
 """The inventory context."""
 
-from shop.messaging.contexts import ContextConfig
+from shop.messaging.contexts import ContextConfig, Entry
 
 
 class InventoryConfig(ContextConfig):
     default = True
     name = "inventory"
     label = "inventory"
+    verbose_name = "Inventory"
+    menu = (
+        Entry("Stock", "stockitem", "inventory_2"),
+        Entry("Ledger", "stockmovement", "swap_vert"),
+        Entry("Claims of orders", "claim", "bookmark"),
+    )
+    roles = {
+        "stock": ("view_stockitem", "change_stockitem", "view_stockmovement", "view_claim"),
+        "orders": ("view_claim",),
+    }

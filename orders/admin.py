@@ -11,23 +11,10 @@ from django.utils import timezone
 
 from orders import services
 from orders.events import CancelledByStaff, OutOfStock
-from orders.models import (
-    Cursor,
-    DeadLetter,
-    LetterRetry,
-    MemberCopy,
-    Order,
-    OutboxEvent,
-    ProductCopy,
-    Status,
-    Subscription,
-)
+from orders.models import MemberCopy, Order, ProductCopy, Status
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
 from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
-from shop.messaging.admin.deadletters import DeadLetterPage
-from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
-from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
 
@@ -177,10 +164,3 @@ class MemberCopyPage(ReadOnlyPage):
     search_fields: Sequence[str] = ("member_id",)
     search_help_text = "Member id, exactly"
     ordering = ("member_id",)
-
-
-admin.site.register(OutboxEvent, OutboxEventPage)
-admin.site.register(Subscription, SubscriptionPage)
-admin.site.register(Cursor, CursorPage)
-admin.site.register(DeadLetter, DeadLetterPage)
-admin.site.register(LetterRetry, LetterRetryPage)

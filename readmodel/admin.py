@@ -7,12 +7,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from readmodel.models import Cursor, DeadLetter, LetterRetry, OrderView
+from readmodel.models import OrderView
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import Panel, badge, moment, page_link, pretty
-from shop.messaging.admin.deadletters import DeadLetterPage
-from shop.messaging.admin.positions import CursorPage
-from shop.messaging.admin.retries import LetterRetryPage
 from shop.values import format_money
 
 COLOURS = {"open": "info", "confirmed": "success", "shipped": "primary", "cancelled": "danger"}
@@ -83,8 +80,3 @@ class OrderViewPage(ReadOnlyPage):
     @admin.display
     def order(self, row: OrderView) -> str:
         return page_link("orders_order", row.pk, "The order itself, with its timeline")
-
-
-admin.site.register(Cursor, CursorPage)
-admin.site.register(DeadLetter, DeadLetterPage)
-admin.site.register(LetterRetry, LetterRetryPage)

@@ -1,9 +1,11 @@
 """The readmodel context."""
 
-from shop.messaging.contexts import ContextConfig
+from shop.messaging.contexts import ContextConfig, Entry
 
 
 class ReadModelConfig(ContextConfig):
     default = True
     name = "readmodel"
     label = "readmodel"
+    verbose_name = "Read model"
+    menu = (Entry("Orders with names", "orderview", "table_view"),)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
-from shop import logs
+from shop import contexts, logs
 from shop.local.servers import addresses
 
 env = Env()
@@ -18,13 +18,7 @@ INSTANCE = env.str("SHOP_INSTANCE", "dev")  # name of this set of servers and fi
 
 # --- Contexts and their databases -----------------------------------------------------------------
 
-CONTEXTS = {  # context (app label) -> database alias
-    "members": "default",
-    "catalogue": "catalogue",
-    "orders": "orders",
-    "inventory": "inventory",
-    "readmodel": "readmodel",
-}
+CONTEXTS = contexts.databases()  # context (app label) -> database alias; contexts are added in shop/contexts.py
 
 # One URL for all contexts (a database each, <name>_<context>), or one for each; embedded servers without.
 DATABASE_URL = env.str("DATABASE_URL", "")
@@ -33,6 +27,7 @@ CONNECTION_OPTIONS = {
     "keepalives_idle": 10,  # seconds without traffic before the first probe
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
+    "tcp_user_timeout": 25_000,  # milliseconds that sent data may stay unacknowledged: a network that swallows all
     # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
     # a second where the server has LLVM: estimates over many partitions are large, the rows few.
     "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
@@ -55,15 +50,16 @@ DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
+QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
 # --- Messaging ------------------------------------------------------------------------------------
 
 OUTBOX_LANES = env.int("OUTBOX_LANES", 4)  # lanes of an outbox that is yet to be created
 SCAN_INTERVAL = env.float("SCAN_INTERVAL", 0.5)  # seconds between two scans of an outbox
-RELAY_EVENTS = env.int("RELAY_EVENTS", 1000)  # events in a batch, at the most
-RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batch, at the most; at least one event
+RELAY_EVENTS = env.int("RELAY_EVENTS", 1000)  # events in a batch, at most
+RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batch, at most; at least one event
 RELAY_RESEND_AFTER = timedelta(seconds=env.float("RELAY_RESEND_AFTER", 5))  # without acknowledgement; then doubled
-RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at the most
+RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at most
 RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty batches of an idle subscription
 
 # --- The shop -------------------------------------------------------------------------------------
@@ -104,11 +100,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "shop.messaging",
-    "shop.members",
-    "shop.catalogue",
-    "orders",
-    "inventory",
-    "readmodel",
+    *contexts.APPS,
     "shop.console",
     "shop.flashsale",
     "shop.local",

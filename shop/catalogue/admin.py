@@ -13,8 +13,7 @@ from django.http import HttpRequest
 from shop.admin.pages import DomainPage, RefusableForm, each
 from shop.admin.shown import badge
 from shop.catalogue import services
-from shop.catalogue.models import OutboxEvent, Product, Subscription
-from shop.messaging.admin.positions import OutboxEventPage, SubscriptionPage
+from shop.catalogue.models import Product
 from shop.messaging.admin.timeline import events_of_key
 from shop.values import format_money
 
@@ -86,7 +85,3 @@ class ProductPage(DomainPage):
 def listed(product: Product, value: bool) -> Product:
     """List or delist a product. :raises NotFound:"""
     return services.change_product(sku=product.sku, listed=value)
-
-
-admin.site.register(OutboxEvent, OutboxEventPage)
-admin.site.register(Subscription, SubscriptionPage)

@@ -1,9 +1,12 @@
 """The catalogue context."""
 
-from shop.messaging.contexts import ContextConfig
+from shop.messaging.contexts import ContextConfig, Entry
 
 
 class CatalogueConfig(ContextConfig):
     default = True
     name = "shop.catalogue"
     label = "catalogue"
+    verbose_name = "Catalogue"
+    menu = (Entry("Products", "product", "sell"),)
+    roles = {"catalogue": ("view_product", "add_product", "change_product")}

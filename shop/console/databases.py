@@ -1,4 +1,4 @@
-"""Databases that the settings name and the server does not have yet."""
+"""Creates databases that the settings name and the server does not have yet."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def create_missing(aliases: Iterable[str]) -> list[str]:
-    """Create the missing ones among these aliases' databases. Returns those aliases.
+    """Create the databases of these aliases that are missing; return those aliases.
 
     :raises OperationalError: when a server does not answer, or its user may not create databases.
     """
@@ -20,7 +20,7 @@ def _create_if_missing(connection: BaseDatabaseWrapper) -> bool:
         connection.ensure_connection()
         return False
     except OperationalError:
-        # It is missing, or the server is: the database "postgres" of the same server tells.
+        # Either the database is missing or the server is down: ask the server's database "postgres".
         with connection._nodb_cursor() as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name])
             if cursor.fetchone() is not None:

@@ -1,68 +1,42 @@
 """The admin's sidebar: what a shop has, by context, and the machinery between them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from shop.admin.shown import list_url
-
-MENU = (
-    ("Orders", (("Orders", "orders_order", "receipt_long"), ("Product copies", "orders_productcopy", "content_copy"))),
-    (
-        "Inventory",
-        (
-            ("Stock", "inventory_stockitem", "inventory_2"),
-            ("Ledger", "inventory_stockmovement", "swap_vert"),
-            ("Claims of orders", "inventory_claim", "bookmark"),
-        ),
-    ),
-    ("Catalogue", (("Products", "catalogue_product", "sell"),)),
-    (
-        "Members",
-        (
-            ("Members", "members_member", "group"),
-            ("Users", "auth_user", "person"),
-            ("Groups", "auth_group", "badge"),
-            ("API tokens", "authtoken_tokenproxy", "key"),
-        ),
-    ),
-    ("Read model", (("Orders with names", "readmodel_orderview", "table_view"),)),
-)
-
-NAMES = {
-    "orders": "Orders",
-    "inventory": "Inventory",
-    "catalogue": "Catalogue",
-    "members": "Members",
-    "readmodel": "Read model",
-}
+from shop.messaging.contexts import Entry, contexts
 
 MACHINERY = (
-    ("events", "outboxevent", "outbox", ("orders", "inventory", "catalogue", "members")),
-    ("subscriptions", "subscription", "send", ("orders", "inventory", "catalogue", "members")),
-    ("cursors", "cursor", "move_to_inbox", ("orders", "inventory", "readmodel")),
-    ("dead letters", "deadletter", "report", ("orders", "inventory", "readmodel")),
-    ("retries", "letterretry", "replay", ("orders", "inventory", "readmodel")),
+    Entry("events", "outboxevent", "outbox"),
+    Entry("subscriptions", "subscription", "send"),
+    Entry("cursors", "cursor", "move_to_inbox"),
+    Entry("dead letters", "deadletter", "report"),
+    Entry("retries", "letterretry", "replay"),
 )
+"""Shown for each context that has these models."""
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The groups and links that the user may see."""
+    """Return the groups and links that the user may see."""
+    groups = [(str(app.verbose_name), [(app.label, entry) for entry in app.menu]) for app in contexts()]
     machinery = [
-        (f"{NAMES[label]}: {what}", f"{label}_{model}", icon)
-        for what, model, icon, labels in MACHINERY
-        for label in labels
+        (app.label, Entry(f"{app.verbose_name}: {entry.title}", entry.model, entry.icon))
+        for entry in MACHINERY
+        for app in contexts()
+        if entry.model in app.models
     ]
-    groups: list[tuple[str, Any]] = [*MENU, ("Machinery", machinery)]
-    shown = [(title, _links(request, items)) for title, items in groups]
+    shown = [(title, _links(request, entries)) for title, entries in (*groups, ("Machinery", machinery))]
     return [{"title": title, "separator": True, "items": links} for title, links in shown if links]
 
 
-def _links(request: HttpRequest, items: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    pages = {page.opts.label_lower.replace(".", "_"): page for page in admin.site._registry.values()}
+def _links(request: HttpRequest, entries: Iterable[tuple[str, Entry]]) -> list[dict[str, Any]]:
+    pages = {page.opts.label_lower: page for page in admin.site._registry.values()}
+    named = [(entry, entry.model if "." in entry.model else f"{label}.{entry.model}") for label, entry in entries]
     return [
-        {"title": title, "icon": icon, "link": list_url(model)}
-        for title, model, icon in items
+        {"title": entry.title, "icon": entry.icon, "link": list_url(model.replace(".", "_"))}
+        for entry, model in named
         if model in pages and pages[model].has_view_permission(request)
     ]

@@ -1,47 +1,42 @@
-"""The roles of the staff, as Django groups of model permissions: what the API and the admin go by."""
-
-from collections.abc import Mapping
+"""The roles of the staff: Django groups of model permissions, which the API and the admin check."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
-MACHINERY = (
-    *(
-        f"{label}.{act}"
-        for label in ("members", "catalogue", "orders", "inventory")
-        for act in ("view_outboxevent", "view_subscription")
-    ),
-    *(
-        f"{label}.{act}"
-        for label in ("orders", "inventory", "readmodel")
-        for act in ("view_cursor", "change_cursor", "view_deadletter", "change_deadletter", "view_letterretry")
-    ),
-)
+from shop.messaging.contexts import contexts
 
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "catalogue": ("catalogue.view_product", "catalogue.add_product", "catalogue.change_product"),
-    "stock": (
-        "inventory.view_stockitem",
-        "inventory.change_stockitem",
-        "inventory.view_stockmovement",
-        "inventory.view_claim",
-    ),
-    "orders": ("orders.view_order", "orders.change_order", "inventory.view_claim"),
-    "operations": MACHINERY,
+OPERATIONS = {
+    "outboxevent": ("view_outboxevent",),
+    "subscription": ("view_subscription",),
+    "cursor": ("view_cursor", "change_cursor"),
+    "deadletter": ("view_deadletter", "change_deadletter"),
+    "letterretry": ("view_letterretry",),
 }
+"""What the role ``operations`` may do with a context's machinery, by the model that the context has."""
 
 
 class PermissionsMissing(RuntimeError):
     """A role names permissions that are not in the database: run ``manage.py migrate`` first."""
 
 
+def roles() -> dict[str, tuple[str, ...]]:
+    """Return the permissions of each role, as the contexts declare them, and of ``operations``."""
+    wanted: dict[str, list[str]] = {}
+    for app in contexts():
+        for role, names in app.roles.items():
+            wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in names)
+        operations = [name for model, names in OPERATIONS.items() if model in app.models for name in names]
+        wanted.setdefault("operations", []).extend(f"{app.label}.{name}" for name in operations)
+    return {role: tuple(permissions) for role, permissions in wanted.items()}
+
+
 def ensure_roles() -> dict[str, Group]:
-    """Have a group for each role, with its permissions at least; the groups by name. Harmless to repeat.
+    """Create a group for each role, with at least its permissions; return the groups by name. Idempotent.
 
     :raises PermissionsMissing: before the first migration.
     """
     with transaction.atomic(using="default"):
-        return {name: _ensure_role(name, permissions) for name, permissions in ROLES.items()}
+        return {name: _ensure_role(name, permissions) for name, permissions in roles().items()}
 
 
 def _ensure_role(name: str, permissions: tuple[str, ...]) -> Group:

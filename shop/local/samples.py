@@ -30,5 +30,5 @@ NAMES = ("Ada", "Bao", "Chen Jing", "Dong Mei", "Emil", "Fang Wei", "Grace", "Hu
 
 
 def member_name(number: int) -> str:
-    """What the sample member of that number, from 1 on, is called."""
+    """Return the name of the sample member of that number, counted from 1."""
     return f"{NAMES[(number - 1) % len(NAMES)]} {number}"

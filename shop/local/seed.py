@@ -15,7 +15,7 @@ from shop.console.roles import ensure_roles
 from shop.local.samples import MEMBERS, PRODUCTS, STOCK, member_name
 from shop.members import services as members
 
-# Known to everybody, for a stack on one machine: whoever opens it to others changes it first.
+# Known to everybody: change it before others can reach the stack.
 ADMIN = "admin"
 PASSWORD = "admin"  # noqa: S105
 STAFF = "staff"
@@ -29,7 +29,7 @@ class Login(TypedDict):
 
 
 class Logins(TypedDict):
-    """Who can enter the shop."""
+    """Accounts and tokens of the sample data."""
 
     admin: Login
     staff_token: str
@@ -37,7 +37,7 @@ class Logins(TypedDict):
 
 
 def seed() -> Logins:
-    """Have the sample data, and tell the logins. What is there already is left as it is."""
+    """Create the sample data and return the logins. What exists is left as it is."""
     _have_admin()
     staff_token = _have_staff()
     member_tokens = _have_members()
@@ -56,7 +56,7 @@ def _have_admin() -> None:
 
 
 def _have_staff() -> str:
-    """A colleague with every role, for the API."""
+    """Return the token of a user with every role, for the API."""
     with transaction.atomic(using="default"):
         roles = ensure_roles()
         user, _ = User.objects.get_or_create(username=STAFF, defaults={"is_staff": True})
@@ -67,7 +67,7 @@ def _have_staff() -> str:
 
 
 def _have_members() -> list[str]:
-    """The tokens of the sample members, in their order."""
+    """Return the tokens of the sample members, in their order."""
     usernames = [f"member{number}" for number in range(1, MEMBERS + 1)]
     tokens = _tokens_of(usernames)
     missing = [number for number, username in enumerate(usernames, start=1) if username not in tokens]

@@ -19,8 +19,7 @@ from shop.admin.lists import KeysetChangeList
 from shop.admin.pages import DomainPage, Page, RefusableForm, each
 from shop.admin.shown import badge, page_link
 from shop.members import services
-from shop.members.models import Member, OutboxEvent, Subscription
-from shop.messaging.admin.positions import OutboxEventPage, SubscriptionPage
+from shop.members.models import Member
 from shop.messaging.admin.timeline import events_of_key
 
 
@@ -183,7 +182,3 @@ class TokenPage(TokenAdmin, Page):  # type: ignore[misc]
     @admin.display(description="key ends with")
     def ending(self, row: Any) -> str:
         return f"…{row.key[-4:]}"
-
-
-admin.site.register(OutboxEvent, OutboxEventPage)
-admin.site.register(Subscription, SubscriptionPage)

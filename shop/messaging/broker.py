@@ -1,13 +1,22 @@
-"""The broker, which is a hint: what is sent may be lost, doubled or reordered, and may not pile up."""
+"""The broker, which is a hint: what is sent may be lost, doubled or reordered, and may not pile up.
+
+Queues have the same names in code, commands and docs in every deployment (``orders``, ``orders.relay``): Celery
+knows them as aliases. On the broker they carry ``QUEUE_PREFIX``, see :func:`name_of`.
+
+No call here is for inside a database transaction: a broker that hangs takes seconds to be given up.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
-QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends are held back
+from shop.messaging.consumers import Consumer, consumers_of
+
+QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends are held back, at least
 
 RELAY_SUFFIX = ".relay"
 
@@ -25,12 +34,22 @@ def relay_queue(context: str) -> str:
     return context + RELAY_SUFFIX
 
 
+def name_of(queue: str) -> str:
+    """What a queue is called on the broker."""
+    return f"{settings.QUEUE_PREFIX}{queue}"
+
+
+def context_of(queue: str) -> str:
+    """The context whose queue it is, by either of its names."""
+    return queue.removeprefix(settings.QUEUE_PREFIX).removesuffix(RELAY_SUFFIX)
+
+
 def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **arguments: Any) -> None:
     """Send a task by name.
 
     :param extensions: fields that a release before this one refuses as arguments: they travel in the message's
         headers, which it does not read.
-    :raises kombu.exceptions.OperationalError: if the broker is away.
+    :raises kombu.exceptions.OperationalError: if the broker is away, at once; or hangs, after about 6 s.
     """
     current_app.send_task(task, kwargs=arguments, queue=queue, headers={EXTENSIONS: dict(extensions)})
 
@@ -48,8 +67,24 @@ def is_backed_up(queue: str) -> bool:
     connections: Any = current_app.pool
     with connections.acquire(block=True) as connection:
         try:
-            connection.ensure_connection(max_retries=1, interval_start=0)
+            connection.ensure_connection(max_retries=0)
             with connection.channel() as channel:
-                return int(channel.queue_declare(queue, passive=True).message_count) >= QUEUE_LIMIT
+                return int(channel.queue_declare(name_of(queue), passive=True).message_count) >= limit_of(queue)
         except (OperationalError, *connection.connection_errors, *connection.channel_errors):
             return False  # there is no such queue yet, or no broker: sending will say so
+
+
+def limit_of(queue: str) -> int:
+    """How many messages may wait in a queue: twice what it holds while all lanes of all its consumers are busy.
+
+    That is a batch for each consumer of its context and lane of the source, or an acknowledgement for each consumer
+    of its outbox and lane. Lanes are those that the settings know: another producer's database is not asked.
+    """
+    context = context_of(queue)
+    consumers = [consumer for source in settings.CONTEXTS for consumer in consumers_of(source).values()]
+    busy = [consumer for consumer in consumers if _sends_to(consumer, queue, context)]
+    return max(QUEUE_LIMIT, 2 * settings.OUTBOX_LANES * len(busy))
+
+
+def _sends_to(consumer: Consumer, queue: str, context: str) -> bool:
+    return (consumer.source if queue.endswith(RELAY_SUFFIX) else consumer.context) == context

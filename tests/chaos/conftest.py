@@ -107,10 +107,13 @@ def _environment() -> dict[str, str]:
         **QUICK,
         "BROKER_URL": settings.BROKER_URL,
         "SHOP_INSTANCE": settings.INSTANCE,
-        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
     }
 
 
 def _answers(supervisor: Supervisor) -> bool:
     supervisor.watch(0.1)
-    return len(app.control.ping(timeout=1)) == len(settings.CONTEXTS) and len(supervisor.pids) == 7
+    return (
+        len(app.control.ping(timeout=1)) == len(settings.CONTEXTS)
+        and len(supervisor.pids) == len(settings.CONTEXTS) + 2
+    )

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from inventory.models import OutboxEvent
 from shop.api.problems import document
-from shop.console.roles import ROLES, ensure_roles
+from shop.console.roles import ensure_roles, roles
 from shop.tracing import is_traceparent
 from tests.contexts.api import client_of, is_problem
 from tests.harness import Shop
@@ -74,7 +74,7 @@ def test_roles_can_be_made_sure_of_again_and_again(shop: Shop) -> None:
         group.name: {f"{each.content_type.app_label}.{each.codename}" for each in group.permissions.all()}
         for group in Group.objects.all()
     }
-    assert found == {name: set(permissions) for name, permissions in ROLES.items()}
+    assert found == {name: set(permissions) for name, permissions in roles().items()}
 
 
 # --- Problems -------------------------------------------------------------------------------------

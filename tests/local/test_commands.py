@@ -32,10 +32,10 @@ def test_migrate_starts_the_servers_creates_every_database_and_says_a_line_for_e
     assert again.stdout.splitlines() == [
         f"{alias}: database {context} up to date"
         for alias, context in [
-            ("default", "members"),
-            ("catalogue", "catalogue"),
             ("orders", "orders"),
             ("inventory", "inventory"),
+            ("catalogue", "catalogue"),
+            ("default", "members"),
             ("readmodel", "readmodel"),
         ]
     ]

@@ -22,7 +22,7 @@ ROOTS_DATA = Path("/var/lib")
 
 
 def _name(instance: str) -> str:
-    """A short name for this checkout, user and instance that no other set of servers has."""
+    """Return a short name that is unique to this checkout, user and instance."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", instance):
         raise ValueError(f"SHOP_INSTANCE={instance!r}: use up to 40 lower-case letters, digits and dashes")
     identity = f"{CHECKOUT}\0{os.getuid()}\0{instance}"
@@ -30,13 +30,13 @@ def _name(instance: str) -> str:
 
 
 def instance_folder(instance: str) -> Path:
-    """What this instance keeps in the checkout: logs, ``stack.json``, beat's schedule, and a user's data."""
+    """Return this instance's folder in the checkout: logs, ``stack.json``, beat's schedule, a user's data."""
     _name(instance)
     return CHECKOUT / "var" / instance
 
 
 def data_folder(instance: str) -> Path:
-    """What the servers themselves keep: the database cluster and the servers' logs."""
+    """Return the servers' own folder: the database cluster and the servers' logs."""
     return ROOTS_DATA / _name(instance) if os.getuid() == 0 else instance_folder(instance)
 
 
@@ -45,10 +45,10 @@ def socket_folder(instance: str) -> Path:
 
 
 def database_url(database: str, instance: str) -> str:
-    """The URL of a database of the embedded PostgreSQL, for psycopg and dj-database-url alike."""
+    """Return the URL of a database of the embedded PostgreSQL, for psycopg and dj-database-url alike."""
     return f"postgresql://shop@{quote(str(socket_folder(instance)), safe='')}:5432/{database}"
 
 
 def broker_url(instance: str) -> str:
-    """The URL of the embedded Valkey, for Celery. Other tools: see ``Valkey.public_url``."""
+    """Return the URL of the embedded Valkey, for Celery. Other tools: see ``Valkey.public_url``."""
     return f"redis+socket://{socket_folder(instance)}/valkey.sock?virtual_host=0"

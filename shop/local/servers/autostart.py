@@ -1,4 +1,4 @@
-"""Bridges Django's settings and the embedded servers: what the settings refer to is made to run."""
+"""Starts the embedded servers that Django's settings refer to."""
 
 import sys
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from shop.local.servers import lifecycle
 
 
 def ensure_needed_servers(aliases: Iterable[str] | None = None) -> list[str]:
-    """Start the embedded servers that the settings refer to; on stderr, say what was started.
+    """Start the embedded servers that the settings refer to, and name them on stderr.
 
     :param aliases: the databases that this process will use (default: all of them); a worker of one context
         on a machine of its own needs no others.

@@ -19,7 +19,7 @@ UNPRIVILEGED = "nobody"
 
 
 class ServerError(Exception):
-    """An embedded server did not do what was asked; the message says which, why, and the way out."""
+    """An embedded server failed; the message says which, why, and what to do."""
 
 
 def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def valkey_program() -> Path:
 
 
 def _identity() -> dict[str, Any]:
-    """Options of ``subprocess`` for the user who runs the servers."""
+    """Return options of ``subprocess`` for the user who runs the servers."""
     if os.getuid() != 0:
         return {}
     try:
@@ -76,13 +76,13 @@ def _identity() -> dict[str, Any]:
     except KeyError:
         raise ServerError(
             f"Servers do not run as root, and there is no user {UNPRIVILEGED!r} to run them. "
-            "Work as an ordinary user, or set DATABASE_URL and BROKER_URL to servers of your own."
+            "Work as an ordinary user, or set DATABASE_URL and BROKER_URL to your servers."
         ) from None
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def _readable(distribution: str, package: str) -> Path:
-    """The folder of a package that carries a server's programs, or as root a copy that all can read."""
+    """Return the folder of a package with a server's programs; as root, of a copy that all can read."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ServerError(f"{distribution} is not installed: pip install -r requirements.txt")
@@ -100,6 +100,6 @@ def _readable(distribution: str, package: str) -> Path:
         subprocess.run(["/bin/chmod", "-R", "a+rX", unfinished], check=True)
         try:
             unfinished.rename(copy)
-        except OSError:  # another process was quicker
+        except OSError:  # another process made it first
             shutil.rmtree(unfinished)
     return copy / package

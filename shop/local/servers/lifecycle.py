@@ -21,14 +21,14 @@ def servers(instance: str, names: Iterable[str] = NAMES) -> list[Postgres | Valk
 
 
 def needed_by(databases: Iterable[Mapping[str, Any]], broker: str, instance: str) -> list[str]:
-    """Which servers these database settings (``HOST``) and this broker URL refer to."""
+    """Return the embedded servers that these database settings (``HOST``) and this broker URL refer to."""
     sockets = str(socket_folder(instance))
     postgres = any(database["HOST"] == sockets for database in databases)
     return ["postgres"] * postgres + ["valkey"] * (broker == broker_url(instance))
 
 
 def running(instance: str) -> list[str]:
-    """The names of the servers that answer."""
+    """Return the names of the servers that answer."""
     return [server.name for server in servers(instance) if server.running()]
 
 
@@ -44,18 +44,18 @@ def ensure_running(instance: str, names: Iterable[str] = NAMES) -> list[str]:
         missing = [server for server in wanted if not server.running()]
         for server in missing:
             server.start()
-        if data_folder(instance) != instance_folder(instance):  # whose is it, when the checkout is gone?
+        if data_folder(instance) != instance_folder(instance):  # says whose data it is, even when the checkout is gone
             (data_folder(instance) / "checkout").write_text(f"{CHECKOUT}\n")
     return [server.name for server in missing]
 
 
 def stop(instance: str, names: Iterable[str] = NAMES) -> list[str]:
-    """Stop those servers that live. Returns their names."""
+    """Stop those servers that run. Returns their names."""
     with _lock(instance):
         living = [server for server in servers(instance, names) if server.pid()]
         for server in reversed(living):
             server.stop()
-        with contextlib.suppress(OSError):  # not empty: another of them lives
+        with contextlib.suppress(OSError):  # not empty: another server still runs
             socket_folder(instance).rmdir()
     return [server.name for server in living]
 
@@ -69,13 +69,13 @@ def clean(instance: str) -> None:
 
 @contextlib.contextmanager
 def _lock(instance: str) -> Iterator[None]:
-    """One process at a time starts or stops an instance's servers."""
+    """Let one process at a time start or stop an instance's servers."""
     folder = instance_folder(instance)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "servers.lock").open("w")
     except PermissionError as error:
-        raise ServerError(f"{error}. This checkout is somebody else's: work in one of your own.") from None
+        raise ServerError(f"{error}. This checkout belongs to another user: work in your own.") from None
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

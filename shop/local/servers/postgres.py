@@ -41,12 +41,12 @@ class Postgres:
         self.sockets = socket_folder(instance)
 
     def pid(self) -> int | None:
-        """The live server's process, ready or not."""
+        """Return the pid of the live server, ready or not."""
         process = live(self.data / "postmaster.pid", "postgres")
         return process.pid if process else None
 
     def running(self) -> bool:
-        """Whether it accepts connections."""
+        """Return whether it accepts connections."""
         if self.pid() is None:
             return False
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
@@ -55,7 +55,7 @@ class Postgres:
         return False
 
     def settings(self) -> dict[str, str]:
-        """Durable, unless the instance's name starts with ``test``."""
+        """Be durable, unless the instance's name starts with ``test``."""
         tests = SETTINGS_OF_TESTS if self.instance.startswith("test") else {}
         return SETTINGS | tests | {"unix_socket_directories": str(self.sockets), "unix_socket_permissions": "0700"}
 
@@ -78,18 +78,18 @@ class Postgres:
             raise ServerError(
                 f"PostgreSQL of instance {self.instance!r} did not start. {result.stdout.strip()}\n"
                 f"{tail(self.log)}\n"
-                f"Its data is in {self.data}; when nothing in there is needed: "
+                f"Its data is in {self.data}; if nothing in it is needed: "
                 f"python -m shop.local clean --instance {self.instance}"
             )
 
     def stop(self) -> None:
-        """Stop it, closing its connections; kill it when it does not listen."""
+        """Stop it and close its connections; kill it if it does not react."""
         if self.pid():
             run(postgres_program("pg_ctl"), "stop", "--silent", "--mode=fast", "--timeout=60", "-D", self.data)
         self._clear()
 
     def _clear(self) -> None:
-        """Make way for a new server after a crash, a reboot, or a deleted folder.
+        """Clear the way for a new server after a crash, a reboot, or a deleted folder.
 
         PostgreSQL would refuse to start while backends of a killed server live, or when the number in a stale
         postmaster.pid by now belongs to another process of the same user.
@@ -101,7 +101,7 @@ class Postgres:
             leftover.unlink(missing_ok=True)
 
     def _initialise(self) -> None:
-        """Create the cluster beside its place, then move it there: it is whole or absent."""
+        """Create the cluster in a folder beside, then rename it: it is complete or absent."""
         unfinished = private_folder(self.home / "postgres.unfinished")
         shutil.rmtree(unfinished)
         result = run(

@@ -12,7 +12,7 @@ LOG_LIMIT = 10_000_000
 
 
 def live(pid_file: Path, name: str) -> psutil.Process | None:
-    """The process that a pid file names, unless it is gone or its number belongs to another program by now."""
+    """Return the process that a pid file names, unless it has ended or another program has its pid by now."""
     try:
         process = psutil.Process(int(pid_file.read_text().split()[0]))
         return process if process.name().startswith(name) and not gone(process) else None
@@ -21,7 +21,7 @@ def live(pid_file: Path, name: str) -> psutil.Process | None:
 
 
 def working_in(folder: Path, name: str) -> list[psutil.Process]:
-    """The processes of that name whose current folder is this one, even if it was deleted meanwhile.
+    """Return the processes of that name that run in this folder, even if it was deleted meanwhile.
 
     Servers work in a folder of their own, so this finds them (and a killed server's children) without pid files.
     """
@@ -36,7 +36,7 @@ def working_in(folder: Path, name: str) -> list[psutil.Process]:
 
 
 def gone(process: psutil.Process) -> bool:
-    """Whether a process has ended, be it reaped by its parent or not yet."""
+    """Return whether a process has ended, reaped by its parent or not."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -44,7 +44,7 @@ def gone(process: psutil.Process) -> bool:
 
 
 def end(process: psutil.Process, ask: int = signal.SIGTERM, patience: float = 10) -> None:
-    """See a process end: ask it by a signal, wait that many seconds, then kill it."""
+    """End a process: ask it by a signal, wait ``patience`` seconds, then kill it."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(ask)
         limit = time.monotonic() + patience
@@ -56,7 +56,7 @@ def end(process: psutil.Process, ask: int = signal.SIGTERM, patience: float = 10
 
 
 def tail(log: Path, lines: int = 8) -> str:
-    """The last lines of a log, under its path."""
+    """Return the last lines of a log, under its path."""
     try:
         found = log.read_text(errors="replace").splitlines()[-lines:]
     except OSError:
@@ -65,7 +65,7 @@ def tail(log: Path, lines: int = 8) -> str:
 
 
 def rotate(log: Path) -> None:
-    """Keep a log bounded: the one of before, and the current one."""
+    """Keep a log bounded: the current one and the one before it."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_LIMIT:
             log.replace(log.with_suffix(".log.1"))

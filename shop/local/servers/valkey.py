@@ -47,12 +47,12 @@ class Valkey:
         self.configuration = self.home / "valkey.conf"
 
     def pid(self) -> int | None:
-        """The live server's process, ready or not."""
+        """Return the pid of the live server, ready or not."""
         process = live(self.sockets / "valkey.pid", "valkey-server")
         return process.pid if process else None
 
     def running(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         try:
             with self._client() as client:
                 return bool(client.ping())
@@ -60,7 +60,7 @@ class Valkey:
             return False
 
     def public_url(self) -> str:
-        """Its address for tools that speak TCP; it may be another after the server was started again."""
+        """Return its address for tools that speak TCP; it may change when the server is restarted."""
         with self._client() as client:
             port = client.config_get("port")["port"]
         return f"redis://127.0.0.1:{port}/0"
@@ -74,7 +74,7 @@ class Valkey:
         for folder in (self.home, self.sockets, self.log.parent):
             private_folder(folder)
         rotate(self.log)
-        for port in (self._last_port(), _free_port(), _free_port()):  # it may be taken before we have it
+        for port in (self._last_port(), _free_port(), _free_port()):  # another process may take it first
             if self._started_on(port):
                 return
         raise ServerError(f"Valkey of instance {self.instance!r} did not start.\n{tail(self.log)}")
@@ -107,7 +107,7 @@ class Valkey:
         )
 
     def _last_port(self) -> int:
-        """The port it had before, so that an outside tool finds it again."""
+        """Return the port it had before, if free, so that outside tools find it again."""
         with contextlib.suppress(OSError):
             if found := re.search(r"^port (\d+)$", self.configuration.read_text(), re.MULTILINE):
                 return _free_port(int(found[1]))
@@ -115,7 +115,7 @@ class Valkey:
 
 
 def _free_port(wish: int = 0) -> int:
-    """:raises OSError: when the wished one is taken."""
+    """:raises OSError: if the requested port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", wish))

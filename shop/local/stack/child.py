@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 @contextmanager
 def stack_as_child(*, say: Say, interrupts: Interrupts) -> Iterator[dict[str, Any]]:
-    """Run ``manage.py up``; what its ``stack.json`` says, once everything answers.
+    """Run ``manage.py up``; yield the content of its ``stack.json`` once everything answers.
 
     :param say: is given each line that it prints.
     :raises ServerError: when it does not start, or one of this instance runs already.
@@ -48,7 +48,7 @@ def stack_as_child(*, say: Say, interrupts: Interrupts) -> Iterator[dict[str, An
 
 
 def _await_free(say: Say) -> None:
-    """One stack for an instance; that of a demo that was killed is ending by itself."""
+    """Wait until no other stack of this instance runs: that of a killed demo ends by itself."""
     folder = instance_folder(settings.INSTANCE)
     folder.mkdir(parents=True, exist_ok=True)
     limit = time.monotonic() + FREE_LIMIT

@@ -22,7 +22,7 @@ class StackFile:
         self.own = instance_folder(instance) / "stack.json"
 
     def write(self, content: dict[str, Any]) -> None:
-        """Publish; readers find the file of before or this one, whole."""
+        """Write the file at once: readers find either the previous one or this one, never a part."""
         for path in self._ours():
             unfinished = path.with_name(f".{path.name}.{os.getpid()}")
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -40,7 +40,7 @@ class StackFile:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The content of a stack file, unless there is none."""
+    """Return the content of a stack file; None if there is none."""
     with contextlib.suppress(OSError, ValueError):
         content: dict[str, Any] = json.loads(path.read_text())
         return content
@@ -48,7 +48,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def owner(path: Path) -> int | None:
-    """The living process that wrote a stack file, if it still lives."""
+    """Return the process that wrote a stack file, if it still lives."""
     try:
         pid = int((read(path) or {})["up"])
         # A process younger than the file has only inherited the number.

@@ -9,7 +9,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """The first signal raises KeyboardInterrupt, or waits while ``held``; all others are only noted."""
+    """Raise KeyboardInterrupt at the first signal, or after the block of ``held``; ignore later ones."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -28,7 +28,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def hold(self) -> None:
-        """For good: what is left to do is ending."""
+        """Hold for good: the process is ending anyway."""
         self._held += 1
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

@@ -19,7 +19,7 @@ def reserve(host: str, port: int, *, or_next: bool) -> socket.socket:
     """
     turn = os.open(SOCKETS, os.O_RDONLY)
     try:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time looks and takes
+        fcntl.flock(turn, fcntl.LOCK_EX)  # one process at a time looks for a port and takes it
         for candidate in range(port, port + 100 if or_next else port + 1):
             try:
                 _bound(host, candidate, socket.SO_REUSEADDR).close()

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from celery_app import app
 from shop.console.audit import wait_until_at_rest
 from shop.local.seed import Logins, seed
 from shop.local.servers import lifecycle
@@ -56,7 +56,7 @@ def running_stack(
             stack.start_programs(undo, programs(host, reserved.getsockname()[1], web_workers, concurrency))
             stack.base_url = f"http://{_reachable(host)}:{reserved.getsockname()[1]}"
             stack.await_ready()
-            wait_until_at_rest(limit=REST_LIMIT)  # what was seeded is known everywhere: it can be ordered
+            wait_until_at_rest(limit=REST_LIMIT)  # sample products can be ordered once every context knows them
             undo.callback(stack.file.remove)
             stack.publish()
             yield stack
@@ -110,11 +110,11 @@ class Stack:
         self.file = StackFile(self.instance)
         self.say = say
         self.interrupts = interrupts
-        self._servers: dict[str, int | None] = {}  # embedded ones that we use: their pids
-        self._started: set[str] = set()  # those of them that are ours to stop
+        self._servers: dict[str, int | None] = {}  # pids of the embedded servers in use
+        self._started: set[str] = set()  # the servers that this stack started, and stops
 
     def claim(self, undo: ExitStack) -> None:
-        """One stack for an instance."""
+        """Make sure that this is the instance's only stack."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = undo.enter_context((self.folder / "up.lock").open("w"))
         try:
@@ -122,7 +122,7 @@ class Stack:
         except OSError:
             address = (read(self.file.own) or {}).get("base_url", "it is still starting")
             raise ServerError(
-                f"A stack of instance {self.instance!r} runs already ({address}). Another one beside it: "
+                f"A stack of instance {self.instance!r} runs already ({address}). To run another beside it: "
                 "SHOP_INSTANCE=other manage.py up"
             ) from None
 
@@ -142,7 +142,7 @@ class Stack:
             self.supervisor.start()
 
     def await_ready(self) -> None:
-        """Until the web server says so and every worker answers.
+        """Wait until the web server is ready and every worker answers.
 
         :raises ServerError: naming what does not, and the end of its log.
         """
@@ -155,14 +155,14 @@ class Stack:
         self.supervisor.watch(0)
 
     def watch(self, seconds: float) -> None:
-        """For about so long: start again what dies, say so, and keep the stack file right."""
+        """Watch for ``seconds``: restart what dies, report it, and keep the stack file up to date."""
         with_news = self.supervisor.watch(seconds)
         for server in lifecycle.servers(self.instance, self._servers):
             before, now = self._servers[server.name], server.pid()
             if now is None:
                 self._started.update(lifecycle.ensure_running(self.instance, [server.name]))
                 now = server.pid()
-            if now != before:  # a worker that found it missing may have been quicker than we
+            if now != before:  # a worker that found it missing may have started it first
                 self.say(f"{server.name} (pid {before}) died; runs again as pid {now}")
                 with_news = True
             self._servers[server.name] = now
@@ -185,7 +185,7 @@ class Stack:
     def _missing(self) -> list[str]:
         host = socket.gethostname()
         nodes = {f"{context}@{host}": f"worker-{context}" for context in settings.CONTEXTS}
-        answers = {node for answer in app.control.ping(list(nodes), timeout=1) or () for node in answer}
+        answers = {node for answer in current_app.control.ping(list(nodes), timeout=1) or () for node in answer}
         missing = [name for node, name in nodes.items() if node not in answers]
         if "beat" not in self.supervisor.pids:
             missing.append("beat")
@@ -203,7 +203,7 @@ class Stack:
 
 
 def _reachable(host: str) -> str:
-    """Where a server that listens on this address is reached from this machine."""
+    """Return the address at which this machine reaches a server that listens on ``host``."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{address}]" if ":" in address else address
 

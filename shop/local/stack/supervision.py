@@ -1,4 +1,4 @@
-"""Keeps programs running: supervisord starts again what dies, and this tells who died of what.
+"""Keeps programs running: supervisord restarts what dies; this reports each exit and its cause.
 
 It is a child of ours that ends, in order, everything it started when it gets SIGTERM or when we die. We read
 its log: one line for each process that is spawned or exits.
@@ -57,7 +57,7 @@ priority = {priority}
 
 @dataclass(frozen=True)
 class Program:
-    """A command to keep running in the checkout; ``python`` is ours.
+    """A command to keep running in the checkout; ``python`` is this environment's.
 
     They stop from the last rank to the first; those of one rank together.
     """
@@ -80,7 +80,7 @@ class Supervisor:
         self.programs = programs
         self.say = say
         self.pids: dict[str, int] = {}
-        self._deaths: dict[str, str] = {}  # of those that are not back yet: what happened
+        self._deaths: dict[str, str] = {}  # by program that is not back yet: what happened
         self._log: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -99,7 +99,7 @@ class Supervisor:
                 "-c",
                 str(configuration),
             ],
-            stdin=reader,  # not to be read: when we are killed, its last lines must not fail for want of a reader
+            stdin=reader,  # holds the pipe open: when we are killed, its last lines must not fail for lack of a reader
             stdout=writer,
             stderr=writer,
             cwd=CHECKOUT,
@@ -110,7 +110,7 @@ class Supervisor:
         threading.Thread(target=self._listen, args=[reader], daemon=True).start()
 
     def watch(self, seconds: float) -> bool:
-        """Wait at most so long for news, act on it and say it. Whether any process has another pid now.
+        """Wait at most ``seconds`` for news, act on it and report it; return whether any pid changed.
 
         :raises ServerError: when supervisord itself cannot start.
         """
@@ -127,7 +127,7 @@ class Supervisor:
         self._kill_groups()
 
     def _reap(self) -> None:
-        """See supervisord end, within the time its programs may take."""
+        """Wait for supervisord to end, as long as its programs may take; then kill it."""
         if self._process is None:
             return
         patience = sum({program.rank: program.patience for program in self.programs}.values()) + 5
@@ -175,13 +175,13 @@ class Supervisor:
         self.pids.clear()
 
     def _kill_group(self, pid: int) -> None:
-        """A killed parent leaves children that would go on working: each program leads a group of its own."""
+        """Kill a program's process group: a killed parent leaves children that would go on working."""
         if pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
 
     def _configuration(self) -> str:
-        # Paths are relative to the checkout: in its own, any sign may occur, the format's comment signs too.
+        # Paths are relative: the checkout's path may contain any character, the format's comment signs too.
         folder = self.folder.relative_to(CHECKOUT)
         parts = [CONFIGURATION.format(folder=folder, user="user = root" if os.getuid() == 0 else "")]
         for program in self.programs:

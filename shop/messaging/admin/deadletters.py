@@ -1,4 +1,4 @@
-"""Dead letters in the admin: what could not be applied, why, and what an operator does about it."""
+"""Dead letters in the admin: what could not be applied and why; retry and discard."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class SourceFilter(admin.SimpleListFilter):
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Letters that still hold up their key, unless the discarded ones are asked for."""
+    """Open letters, which block their key; discarded ones on request."""
 
     title = "state"
     parameter_name = "state"
@@ -57,7 +57,7 @@ class DeadLetterPage(ReadOnlyPage):
     list_filter = (OpenFilter, SourceFilter)
     search_fields = ("key", "position")
     search_help_text = "Key or position, exactly"
-    empty = "There are no open dead letters: every event that came was applied."
+    empty = "There are no open dead letters: every received event was applied."
     ordering = ("consumer", "source", "position")
     actions = ("retry", "retry_groups", "discard")
     actions_detail = ("retry_key", "discard_letter")
@@ -140,7 +140,7 @@ class DeadLetterPage(ReadOnlyPage):
 
     @dialog(
         "Discard",
-        text="Its event will never take effect here, and no longer holds up its key. This cannot be undone.",
+        text="Its event will never take effect here, and it no longer blocks its key. This cannot be undone.",
         submit="Discard it",
         icon="delete",
         danger=True,
@@ -193,5 +193,5 @@ def discard(page: Page, request: HttpRequest, letter: Any) -> bool:
 
 
 def sources_of(label: str) -> list[str]:
-    """The contexts whose events a context consumes."""
+    """Return the contexts whose events a context consumes."""
     return [app.label for app in publishers() if label in consumers_of(app.label)]

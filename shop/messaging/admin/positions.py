@@ -1,6 +1,4 @@
-"""The admin of the messaging tables, abstract; each context registers them for its own::
-
-    admin.site.register(OutboxEvent, OutboxEventPage)
+"""The admin of outboxes, subscriptions and cursors.
 
 All are read-only: what an operator may do is an action, one call to :mod:`shop.messaging.consumer.deadletters` each.
 """
@@ -46,7 +44,7 @@ class OutboxEventPage(ReadOnlyPage):
     list_filter = (LaneFilter,)
     search_fields = ("position", "key")
     search_help_text = "Position or key, exactly"
-    empty = "No event was recorded yet."
+    empty = "No event has been recorded yet."
     lookups = ("key",)
     ordering = ("-position",)
     fields = (("position", "lane"), ("type", "recorded"), ("key", "cause"), "consumers")
@@ -88,7 +86,7 @@ class SubscriptionPage(ReadOnlyPage):
         ("flight", "tries"),
         "batch",
     )
-    empty = "No consumer was served yet: the first scan makes the subscriptions."
+    empty = "No subscriptions yet: the first scan creates them."
     ordering = ("consumer", "lane")
     list_per_page = 200
 
@@ -109,7 +107,7 @@ class SubscriptionPage(ReadOnlyPage):
             return badge(f"{min(row.lag.events, LAG_CAP)}+", "danger")
         return badge(str(row.lag.events), "warning") if row.lag.events else badge("none", "success")
 
-    @admin.display(description="oldest waits for")
+    @admin.display(description="oldest has waited")
     def oldest(self, row: Any) -> str:
         return age(row.lag.oldest) if row.lag else NOTHING
 
@@ -126,7 +124,7 @@ class CursorPage(ReadOnlyPage):
     """How far this context has come in each lane of its sources: the truth about it."""
 
     list_display = ("__str__", "position", "fresh", "state", "attempts", "poisonous")
-    empty = "No batch has come yet: the first one of each lane makes its cursor."
+    empty = "No cursors yet: the first batch of each lane creates one."
     ordering = ("consumer", "source", "lane")
     list_per_page = 200
     actions = ("resume",)
@@ -141,7 +139,7 @@ class CursorPage(ReadOnlyPage):
             format_html("{} {}", badge("stopped", "danger"), row.stopped) if row.stopped else badge("runs", "success")
         )
 
-    @admin.action(permissions=["operate"], description="Resume stopped lanes (mend the cause first)")
+    @admin.action(permissions=["operate"], description="Resume stopped lanes (fix the cause first)")
     def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         resumed = 0
         for cursor in queryset:
@@ -149,7 +147,7 @@ class CursorPage(ReadOnlyPage):
                 self.log_change(request, cursor, f"Resumed; it had stopped: {cursor.stopped}")
                 resumed += 1
         said = (
-            f"{counted(resumed, 'lane')} resumed, to go on with the next batch."
+            f"{counted(resumed, 'lane')} resumed; each continues with its next batch."
             if resumed
             else "None of them was stopped."
         )

@@ -12,13 +12,13 @@ COLOURS = {State.WAITING: "warning", State.SENT: "info", State.ACKNOWLEDGED: "su
 
 
 def states(row: Any) -> str:
-    """An event's state for each consumer, as badges."""
+    """Return an event's state for each consumer, as badges."""
     parts = [f"{name} {badge(str(state), COLOURS[state])}" for name, state in row.states.items()]
     return mark_safe("<br>".join(parts)) if parts else NOTHING  # noqa: S308 (names and badges are our own)
 
 
 def cause_link(headers: dict[str, str]) -> str:
-    """The event that an event reacts to, as a link to its own page."""
+    """Return a link to the event that an event reacts to."""
     source, _, position = headers.get("causation", "").partition("/")
     return page_link(f"{source}_outboxevent", position, f"{source} #{position}") if position else NOTHING
 
@@ -45,5 +45,5 @@ def timeline(label: str, key: str, *, title: str = "Events", moments: Sequence[t
 
 
 def events_of_key(label: str, key: str, text: str = "Its events in the outbox") -> SafeString:
-    """A link to a key's events in a context's outbox."""
+    """Return a link to a key's events in a context's outbox."""
     return link(list_url(f"{label}_outboxevent", f"?key={key}"), text)

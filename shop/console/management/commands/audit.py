@@ -29,7 +29,7 @@ class Command(BaseCommand):
         try:
             report = _audit_with_progress()
         except psycopg.OperationalError as error:
-            raise CommandError(f"A database does not answer, so nothing can be said: {error}", returncode=2) from error
+            raise CommandError(f"Cannot audit: a database does not answer. {error}", returncode=2) from error
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json(), default=str, indent=2, ensure_ascii=False))
         else:
@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
 
 def _audit_with_progress() -> Report:
-    """With a progress bar if a person is watching."""
+    """Audit, with a progress bar if stderr is a terminal."""
     console = Console(stderr=True)
     with Progress(*COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading", total=len(INVARIANTS))

@@ -11,7 +11,7 @@ from shop.console.databases import create_missing
 
 
 class Command(migrate.Command):
-    help = "Creates the databases that are missing and brings every one up to date; with --database, that one only."
+    help = "Creates missing databases and migrates all of them; with --database, only that one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -25,7 +25,7 @@ class Command(migrate.Command):
         for alias in aliases:
             created = create_missing([alias])
             before = MigrationRecorder(connections[alias]).applied_migrations()
-            # Django's account of one database is longer than the screen holds for all of them.
+            # Django's report of one database is too long to print for all of them.
             super().handle(*args, **{**options, "database": alias, "verbosity": max(options["verbosity"] - 1, 0)})
             changed = before.keys() ^ MigrationRecorder(connections[alias]).applied_migrations().keys()
             if options["verbosity"] >= 1 and not (options["plan"] or options["check_unapplied"]):

@@ -10,7 +10,7 @@ from shop.local.seed import seed
 
 
 class Command(BaseCommand):
-    help = "Has sample products with stock, members and logins; what is there already is left as it is."
+    help = "Creates sample products with stock, members and logins; leaves what exists as it is."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the logins as JSON")

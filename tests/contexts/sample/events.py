@@ -1,0 +1,10 @@
+"""What the sample says."""
+
+from shop.messaging.events import Event, event
+
+
+@event("sample.greeted")
+class Greeted(Event):
+    """Somebody was greeted."""
+
+    name: str
