@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from orders import services
-from orders.events import CancelledByStaff, OutOfStock
+from orders.events import CancelledByStaff, OutOfStock, UnknownReason
 from orders.models import Cursor, DeadLetter, MemberCopy, Order, OutboxEvent, ProductCopy, Status, Subscription
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
-from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link, pretty
 from shop.messaging.admin.deadletters import DeadLetterPage
 from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
 from shop.messaging.admin.timeline import timeline
@@ -100,6 +100,8 @@ class OrderPage(ReadOnlyPage):
             case OutOfStock(lines=lines, detail=detail):
                 short = (f"{line.sku}: {line.requested} wanted, {line.available} available" for line in lines)
                 return f"{detail} {'; '.join(short)}"
+            case UnknownReason(detail=detail, data=data):
+                return f"{detail} {pretty(data)}"
             case reason:
                 return reason.detail
 

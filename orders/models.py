@@ -7,7 +7,7 @@ import msgspec
 from django.db import models
 from uuid_utils.compat import uuid7
 
-from orders.events import AnyReason, Line, OrderCancelled, OrderConfirmed, OrderCreated
+from orders.events import AnyReason, KnownReason, Line, OrderCancelled, OrderConfirmed, OrderCreated, read_reason
 from shop.errors import DomainError
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -96,7 +96,7 @@ class Order(Aggregate):
         self.status, self.confirmed_at = Status.CONFIRMED, at
         self.record(OrderConfirmed(order_id=self.pk, at=at))
 
-    def cancel(self, *, reason: AnyReason, at: datetime) -> None:
+    def cancel(self, *, reason: KnownReason, at: datetime) -> None:
         """It comes to nothing. :raises UnableToCancel: if it is cancelled already, or has shipped."""
         if not self.can_be_cancelled:
             raise UnableToCancel(
@@ -105,7 +105,7 @@ class Order(Aggregate):
             )
         self.status, self.cancelled_at = Status.CANCELLED, at
         self.reason_data = msgspec.to_builtins(reason)
-        self.record(OrderCancelled(order_id=self.pk, reason=reason, at=at))
+        self.record(OrderCancelled(order_id=self.pk, reason=self.reason_data, at=at))
 
     # Queries
 
@@ -125,7 +125,7 @@ class Order(Aggregate):
     @property
     def reason(self) -> AnyReason | None:
         """Why it was cancelled."""
-        return None if self.reason_data is None else msgspec.convert(self.reason_data, AnyReason)
+        return None if self.reason_data is None else read_reason(self.reason_data)
 
     @property
     def decided_at(self) -> datetime | None:

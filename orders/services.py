@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from orders.events import AnyReason, TimedOut
+from orders.events import KnownReason, TimedOut
 from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
@@ -104,7 +104,7 @@ def _fingerprint(lines: Sequence[Wanted]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime) -> Order:
+def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:
     """Cancel an order that has not shipped; what is reserved for it is released by events.
 
     :raises NotFound: :raises UnableToCancel:

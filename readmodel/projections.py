@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.db import connections
 
-from orders.events import AnyReason, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, read_reason
 from readmodel.models import OrderView
 from shop.members.events import MemberEvent
 from shop.messaging.batches import Batch
@@ -51,7 +50,7 @@ def project_orders(batch: Batch) -> None:
                 _decide(views[order_id], "confirmed", at)
             case OrderCancelled(order_id=order_id, at=at, reason=reason) if order_id in views:
                 _decide(views[order_id], "cancelled", at)
-                views[order_id].reason = msgspec.to_builtins(reason)
+                views[order_id].reason = reason
     if shown:
         rows.update("readmodel", [shown[pk] for pk in sorted(shown)], DECIDED)
     if created:
@@ -67,7 +66,7 @@ def project_members(batch: Batch) -> None:
 
 def shown_reason(view: OrderView) -> dict[str, Any] | None:
     """Why the order was cancelled, in the words of the orders context."""
-    return None if view.reason is None else msgspec.convert(view.reason, AnyReason).shown()
+    return None if view.reason is None else read_reason(view.reason).shown()
 
 
 def _names_of(ids: Iterable[int]) -> dict[int, str]:
