@@ -118,6 +118,11 @@ def schedule() -> dict[str, dict[str, object]]:
             "schedule": settings.ORDER_SWEEP_INTERVAL,
             "options": {"queue": "orders", "expires": 5},
         },
+        "rename-orders": {
+            "task": "readmodel.tasks.rename_orders",
+            "schedule": 5,
+            "options": {"queue": "readmodel", "expires": 600},
+        },
         "forget-idempotency-keys": {
             "task": "orders.tasks.forget_idempotency_keys",
             "schedule": 3600,

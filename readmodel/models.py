@@ -15,6 +15,17 @@ class MemberName(models.Model):
         return self.name
 
 
+class Renaming(models.Model):
+    """A member with so many orders that they are given its new name piece by piece, and how far that has come."""
+
+    member_id = models.BigIntegerField(primary_key=True)
+    placed_at = models.DateTimeField("done up to the order placed at", null=True, blank=True)
+    order_id = models.UUIDField("done up to the order", null=True, blank=True)
+
+    def __str__(self) -> str:
+        return str(self.member_id)
+
+
 class OrderView(models.Model):
     """An order as lists show it, with its member's and its products' names."""
 

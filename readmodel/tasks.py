@@ -1,10 +1,14 @@
 """How the read model reacts to what others say."""
 
+from celery import shared_task
+
 from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
-from readmodel import projections
+from readmodel import projections, services
 from shop.members.events import MemberChanged, MemberJoined
 from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
+
+RENAMING_SECONDS = 2  # that one run goes on for, so that batches get their turn
 
 
 @consumes("orders", OrderCreated, OrderConfirmed, OrderCancelled)
@@ -17,3 +21,9 @@ def project_orders(batch: Batch) -> None:
 def project_members(batch: Batch) -> None:
     """Show each member's name beside its orders."""
     projections.project_members(batch)
+
+
+@shared_task
+def rename_orders() -> None:
+    """Go on showing members' new names beside their orders, where those were too many for one transaction."""
+    services.continue_renamings(seconds=RENAMING_SECONDS)
