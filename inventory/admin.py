@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
@@ -152,6 +153,19 @@ def cause(move: StockMovement) -> str:
     return page_link("inventory_claim", move.order_id) if move.order_id else NOTHING
 
 
+class KindFilter(admin.SimpleListFilter):
+    """Movements of one kind; offered for one SKU, since the index is by SKU first."""
+
+    title = "movement"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(StockMovement.Kind.choices) if request.GET.get("sku") else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 @admin.register(StockMovement)
 class StockMovementPage(ReadOnlyPage):
     """The ledger, newest first."""
@@ -159,6 +173,7 @@ class StockMovementPage(ReadOnlyPage):
     list_display = ("id", "at_time", "item", "movement", "to_available", "to_reserved", "order", "note")
     search_fields = ("sku", "order_id")
     search_help_text = "SKU or order id, exactly"
+    list_filter = (KindFilter,)
     lookups = ("sku", "order_id")
     ordering = ("-id",)
     fields = ("item", ("movement", "at_time"), ("to_available", "to_reserved"), "order", "note")

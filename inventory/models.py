@@ -187,7 +187,10 @@ class StockMovement(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("sku", "id"), name="inventory_movement_sku"),)
+        indexes = (
+            models.Index(fields=("sku", "id"), name="inventory_movement_sku"),
+            models.Index(fields=("sku", "kind", "id"), name="inventory_movement_kind"),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=("order_id", "sku", "kind"),
