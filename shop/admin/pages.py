@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
-from django.db import InterfaceError, OperationalError, models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 
 from shop.admin.lists import KeysetChangeList, exactly
 from shop.admin.shown import Panel, counted
+from shop.databases import is_unavailable
 from shop.errors import DomainError
 
 View = Callable[..., HttpResponseBase]
@@ -121,7 +122,9 @@ class Page(ModelAdmin):
             try:
                 response = view(request, *args, **kwargs)
                 return response.render() if isinstance(response, TemplateResponse) else response
-            except (OperationalError, InterfaceError) as error:
+            except DatabaseError as error:
+                if not is_unavailable(error):
+                    raise
                 return self._unavailable(request, error)
 
         return answer
