@@ -18,6 +18,7 @@ from django.db import connections
 from kombu import Exchange, Queue
 
 PUBLISHERS = ("catalogue", "members", "orders", "inventory")
+KEEPERS_OF_KEYS = {"catalogue": "shop.catalogue", "orders": "orders", "inventory": "inventory"}  # and their modules
 
 # Direct, and not of another type: Celery then sends straight to the queue, without asking which queues are bound
 # to the exchange. With Redis that is a key in the broker, and a wiped broker has forgotten it.
@@ -110,9 +111,18 @@ def schedule() -> dict[str, dict[str, object]]:
         }
         for context in PUBLISHERS
     }
+    keys = {
+        f"forget-idempotency-keys-{context}": {
+            "task": f"{module}.tasks.forget_idempotency_keys",
+            "schedule": 3600,
+            "options": {"queue": context, "expires": 600},
+        }
+        for context, module in KEEPERS_OF_KEYS.items()
+    }
     return {
         **scans,
         **partitions,
+        **keys,
         "expire-open-orders": {
             "task": "orders.tasks.expire_open_orders",
             "schedule": settings.ORDER_SWEEP_INTERVAL,
@@ -122,10 +132,5 @@ def schedule() -> dict[str, dict[str, object]]:
             "task": "readmodel.tasks.rename_orders",
             "schedule": 5,
             "options": {"queue": "readmodel", "expires": 600},
-        },
-        "forget-idempotency-keys": {
-            "task": "orders.tasks.forget_idempotency_keys",
-            "schedule": 3600,
-            "options": {"queue": "orders", "expires": 600},
         },
     }

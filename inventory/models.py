@@ -10,6 +10,7 @@ from django.db import models
 
 from inventory import policies
 from inventory.events import InventoryLocked, InventoryLockFailed, Shortage, StockChanged
+from shop import idempotency
 from shop.errors import DomainError
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -208,6 +209,9 @@ class StockMovement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.quantity} × {self.sku}"
+
+
+class IdempotencyKey(idempotency.IdempotencyKey): ...
 
 
 class Outbox(messaging.Outbox): ...

@@ -1,10 +1,14 @@
 """How the inventory reacts to what others say."""
 
+from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
+from inventory.models import IdempotencyKey
 from inventory.services import StockRoom, items_for
 from orders.events import OrderCancelled, OrderCreated, OrderEvent
 from shop.catalogue.events import ProductAdded
+from shop.idempotency import forget_keys
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
@@ -36,3 +40,9 @@ def open_stock_items(batch: Batch) -> None:
     """Have an item, with nothing in it, for each product of the catalogue."""
     items = items_for(event.sku for event in batch.of(ProductAdded))
     store(*(item for item in items.values() if item.recorded))
+
+
+@shared_task
+def forget_idempotency_keys() -> None:
+    """Delete the keys that no client will send again."""
+    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)

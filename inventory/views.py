@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from inventory import queries, services
-from inventory.models import StockItem, StockMovement
+from inventory.models import IdempotencyKey, StockItem, StockMovement
 from shop.api.authentication import HasNeeded
 from shop.api.bodies import Body, Whole, valid_sku
+from shop.api.idempotency import idempotent
 from shop.values import MAX_QUANTITY
 
 MOST = MAX_QUANTITY * 1000  # pieces in one movement
@@ -77,8 +78,9 @@ class ReceiveStock(APIView):
     needs: ClassVar = {"POST": "inventory.change_stockitem"}
 
     @extend_schema(operation_id="inventory_stock_receive", request=Receipt, responses=StockShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, sku: str) -> Response:
-        """Goods came in. Sent twice, it counts twice: look at the movements before repeating it."""
+        """Receive goods. Without an Idempotency-Key, a request that is sent twice counts twice."""
         given = Receipt(data=request.data)
         given.is_valid(raise_exception=True)
         item = services.receive_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())
@@ -90,8 +92,9 @@ class AdjustStock(APIView):
     needs: ClassVar = {"POST": "inventory.change_stockitem"}
 
     @extend_schema(operation_id="inventory_stock_adjust", request=Adjustment, responses=StockShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, sku: str) -> Response:
-        """A count found more, or less. Sent twice, it counts twice: look at the movements before repeating it."""
+        """Correct the stock by a count. Without an Idempotency-Key, a request that is sent twice counts twice."""
         given = Adjustment(data=request.data)
         given.is_valid(raise_exception=True)
         item = services.adjust_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())

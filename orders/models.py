@@ -8,6 +8,7 @@ from django.db import models
 from uuid_utils.compat import uuid7
 
 from orders.events import AnyReason, KnownReason, Line, OrderCancelled, OrderConfirmed, OrderCreated, read_reason
+from shop import idempotency
 from shop.errors import DomainError
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -166,20 +167,14 @@ class OrderLine(models.Model):
         return f"{self.quantity} × {self.name}"
 
 
-class IdempotencyKey(models.Model):
-    """A member's name for a request, so that a repeated one gets the first one's answer."""
+class IdempotencyKey(idempotency.IdempotencyKey):
+    """A key under which an order was placed stands for the order, as it is by now; any other for its answer."""
 
-    member_id = models.BigIntegerField()
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField("SHA-256 of what was asked", max_length=64)
-    order_id = models.UUIDField()
-    created_at = models.DateTimeField(db_index=True)
+    user_id = models.BigIntegerField("user", db_column="member_id")
+    order_id = models.UUIDField("order", null=True, blank=True)
 
-    class Meta:
-        constraints = (models.UniqueConstraint(fields=("member_id", "key"), name="orders_idempotencykey_once"),)
-
-    def __str__(self) -> str:
-        return self.key
+    class Meta(idempotency.IdempotencyKey.Meta):
+        pass
 
 
 class ProductCopy(models.Model):

@@ -13,9 +13,10 @@ from orders.events import KnownReason, TimedOut
 from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
+from shop.idempotency import KeyReused
 from shop.messaging.aggregates import store
 
-SWEEP = 1000  # orders, or keys, that one sweep handles in one transaction, at the most
+SWEEP = 1000  # orders that one transaction cancels, at most
 
 
 class OrderRefused(Invalid):
@@ -29,12 +30,6 @@ class MemberInactive(DomainError):
 
     code = "member_inactive"
     status = 403
-
-
-class KeyReused(Invalid):
-    """An Idempotency-Key stands for one request; this is another."""
-
-    code = "idempotency_key_reused"
 
 
 def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> tuple[Order, bool]:
@@ -58,17 +53,6 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
         return earlier, False
 
 
-def forget_keys(*, at: datetime, life: timedelta) -> int:
-    """Delete the Idempotency-Keys that are older than ``life``, some at a time; how many."""
-    total = 0
-    while True:
-        old = IdempotencyKey.objects.filter(created_at__lt=at - life).order_by("created_at")
-        count, _ = IdempotencyKey.objects.filter(pk__in=old.values("pk")[:SWEEP]).delete()
-        total += count
-        if count < SWEEP:
-            return total
-
-
 def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
     with transaction.atomic(using="orders"):
         if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
@@ -80,7 +64,7 @@ def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetim
         if key is not None:
             order.attach(
                 IdempotencyKey(
-                    member_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
+                    user_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
                 )
             )
         store(order)
@@ -91,11 +75,11 @@ def _placed_before(member_id: int, key: str | None, lines: Sequence[Wanted]) -> 
     """The order that the key stands for, if any. :raises KeyReused: if it was asked for with other lines."""
     if key is None:
         return None
-    bound = IdempotencyKey.objects.filter(member_id=member_id, key=key).first()
+    bound = IdempotencyKey.objects.filter(user_id=member_id, key=key).first()
     if bound is None:
         return None
-    if bound.fingerprint != _fingerprint(lines):
-        raise KeyReused(f"Idempotency-Key {key!r} stands for another order: use a new key for a new request.")
+    if bound.order_id is None or bound.fingerprint != _fingerprint(lines):
+        raise KeyReused(key)
     order: Order = Order.objects.get(pk=bound.order_id)
     return order
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
 from orders import services
 from orders.events import OutOfStock, Short
-from orders.models import MemberCopy, Order, ProductCopy, Status
+from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
+from shop.idempotency import forget_keys
 from shop.members.events import MemberChanged, MemberEvent, MemberJoined
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
@@ -89,4 +90,4 @@ def expire_open_orders() -> None:
 @shared_task
 def forget_idempotency_keys() -> None:
     """Delete the keys that no client will send again."""
-    services.forget_keys(at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)
+    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)

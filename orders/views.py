@@ -1,7 +1,6 @@
 """Orders over HTTP. One order is answered here, by its owner; lists are the read model's."""
 
 import hashlib
-import re
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +17,13 @@ from rest_framework.views import APIView
 
 from orders import queries, services
 from orders.events import CancelledByMember, CancelledByStaff
-from orders.models import Order, Status
+from orders.models import IdempotencyKey, Order, Status
 from orders.policies import Wanted, merge
 from shop.api.authentication import member_id_of
 from shop.api.bodies import Body, Whole
+from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
-
-_printable = re.compile(r"[\x20-\x7e]{1,255}")
 
 # --- Shapes ---------------------------------------------------------------------------------------
 
@@ -114,11 +112,6 @@ def shown(order: Order) -> dict[str, Any]:
 
 # --- Views ----------------------------------------------------------------------------------------
 
-KEY_PARAMETER = OpenApiParameter(
-    "Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    description="1 to 255 printable characters. The same key with the same lines gets the same order again.",
-)
 LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[202])
 
 
@@ -137,7 +130,7 @@ class PlaceOrder(APIView):
         wanted = WantedOrder(data=request.data)
         wanted.is_valid(raise_exception=True)
         order, _ = services.place_order(
-            member_id=member_id, lines=wanted.validated_data["lines"], key=_key_of(request), at=timezone.now()
+            member_id=member_id, lines=wanted.validated_data["lines"], key=key_of(request), at=timezone.now()
         )
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
@@ -159,6 +152,7 @@ class OrderDetail(APIView):
 
 class CancelOrder(APIView):
     @extend_schema(operation_id="orders_cancel", request=None, responses=OrderShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Cancel an order that has not shipped. What is reserved for it is released a little later."""
         Body(data=request.data).is_valid(raise_exception=True)
@@ -175,10 +169,3 @@ def _check_own_or(request: Request, order: Order, permission: str) -> bool:
     if not own and not request.user.has_perm(permission):
         raise NotFound(f"There is no order {order.pk}.")
     return own
-
-
-def _key_of(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _printable.fullmatch(key):
-        raise serializers.ValidationError({"Idempotency-Key": "1 to 255 printable ASCII characters."})
-    return key

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
+from shop import idempotency
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -70,6 +71,9 @@ class Product(Aggregate):
             "price": self.price,
             "listed": self.listed,
         }
+
+
+class IdempotencyKey(idempotency.IdempotencyKey): ...
 
 
 class Outbox(messaging.Outbox): ...

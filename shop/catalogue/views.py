@@ -13,8 +13,9 @@ from rest_framework.views import APIView
 
 from shop.api.authentication import HasNeeded
 from shop.api.bodies import Body, Whole, valid_sku
+from shop.api.idempotency import idempotent
 from shop.catalogue import queries, services
-from shop.catalogue.models import Product
+from shop.catalogue.models import IdempotencyKey, Product
 from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
 
 
@@ -65,6 +66,7 @@ class Products(generics.ListAPIView[Product]):
         parameters=[OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[201])],
         responses={201: ProductShape},
     )
+    @idempotent(IdempotencyKey)
     def post(self, request: Request) -> Response:
         """Add a product."""
         given = ProductShape(data=request.data)
@@ -84,6 +86,7 @@ class ProductDetail(APIView):
         return Response(ProductShape(queries.product(valid_sku(sku))).data)
 
     @extend_schema(operation_id="catalogue_products_change", request=ProductFields, responses=ProductShape)
+    @idempotent(IdempotencyKey)
     def patch(self, request: Request, sku: str) -> Response:
         """Change some of its fields; `listed` puts it on sale or takes it off."""
         given = ProductFields(data=request.data, partial=True)

@@ -3,7 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+from django.contrib.auth.models import User
+
 from orders.models import IdempotencyKey, Order
+from shop.console.roles import ensure_roles
 from tests.harness import Shop
 from tests.journeys.web import Web
 
@@ -75,3 +78,20 @@ def test_a_stranger_is_asked_for_a_token(web: Web) -> None:
     answer, problem = web.place("phone", 1)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Token")
     assert problem["code"] == "not_authenticated"
+
+
+def test_one_key_sent_by_many_at_once_receives_goods_once(web: Web, shop: Shop) -> None:
+    user = User.objects.create_user("sam", is_staff=True)
+    user.groups.add(ensure_roles()["stock"])
+    sam, together = web.as_(user), Barrier(6)
+
+    def send(_: int) -> tuple[int, int]:
+        together.wait()
+        address = "/api/inventory/stock/phone/receive/"
+        answer, stock = sam.ask("POST", address, {"quantity": 5}, Idempotency_Key="once")
+        return answer.status, stock["available"]
+
+    with ThreadPoolExecutor(together.parties) as senders:
+        assert set(senders.map(send, range(together.parties))) == {(200, 5)}
+    assert shop.stock("phone") == (5, 0)
+    assert shop.movements("phone") == [("received", 5)]
