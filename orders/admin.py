@@ -24,7 +24,7 @@ COLOURS = {Status.OPEN: "info", Status.CONFIRMED: "success", Status.SHIPPED: "pr
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """The open orders, through their index; lists by other states are the read model's."""
+    """Filter for open orders, which have an index; the read model lists the other states."""
 
     title = "undecided"
     parameter_name = "open"
@@ -98,7 +98,7 @@ class OrderPage(ReadOnlyPage):
             case None:
                 return NOTHING
             case OutOfStock(lines=lines, detail=detail):
-                short = (f"{line.sku}: {line.requested} wanted, {line.available} available" for line in lines)
+                short = (f"{line.sku}: {line.requested} requested, {line.available} available" for line in lines)
                 return f"{detail} {'; '.join(short)}"
             case UnknownReason(detail=detail, data=data):
                 return f"{detail} {pretty(data)}"
@@ -125,7 +125,7 @@ class OrderPage(ReadOnlyPage):
     @admin.action(permissions=["operate"], description="Cancel the orders")
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         orders = list(queryset)
-        asked = confirmed(
+        question = confirmed(
             self,
             request,
             orders,
@@ -133,22 +133,22 @@ class OrderPage(ReadOnlyPage):
             title=f"Cancel {counted(len(orders), 'order')}",
             text="Whatever is reserved for them is released. This cannot be undone.",
         )
-        if asked is None:
+        if question is None:
             each(self, request, orders, lambda order: cancel(order.pk), done=("order", "cancelled"), log=CANCELLED)
-        return asked
+        return question
 
 
 CANCELLED = "Cancelled for the shop."
 
 
 def cancel(order_id: UUID) -> Order:
-    """Cancel an order in the shop's name. :raises UnableToCancel: :raises NotFound:"""
+    """Cancel an order on behalf of the shop. :raises UnableToCancel: :raises NotFound:"""
     return services.cancel_order(order_id=order_id, reason=CancelledByStaff(), at=timezone.now())
 
 
 @admin.register(ProductCopy)
 class ProductCopyPage(ReadOnlyPage):
-    """What orders know of a product."""
+    """The orders context's copy of a product."""
 
     list_display = ("sku", "name", "category", "amount", "listed")
     search_fields = ("sku",)
@@ -162,7 +162,7 @@ class ProductCopyPage(ReadOnlyPage):
 
 @admin.register(MemberCopy)
 class MemberCopyPage(ReadOnlyPage):
-    """What orders know of a member."""
+    """The orders context's copy of a member."""
 
     list_display = ("member_id", "active")
     search_fields: Sequence[str] = ("member_id",)

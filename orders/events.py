@@ -1,4 +1,4 @@
-"""What the orders context says."""
+"""The events that the orders context publishes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     category: str
     price: int
-    """Minor units, for one piece."""
+    """Minor units per unit sold."""
     quantity: int
 
 
@@ -77,7 +77,7 @@ AnyReason = KnownReason | UnknownReason
 
 
 def read_reason(data: Mapping[str, Any]) -> AnyReason:
-    """Read the reason of an :class:`OrderCancelled`. Never fails: one that is not understood is unknown."""
+    """Read the reason of an :class:`OrderCancelled`. Never fails: what is not understood is :class:`UnknownReason`."""
     try:
         reason: AnyReason = msgspec.convert(data, KnownReason)
     except msgspec.ValidationError:
@@ -105,7 +105,7 @@ class OrderCreated(OrderEvent):
 
 @event("orders.order-confirmed")
 class OrderConfirmed(OrderEvent):
-    """Everything that the order needs is reserved for it."""
+    """All of the order's lines are reserved."""
 
     at: datetime
 

@@ -27,7 +27,7 @@ class UnableToCancel(DomainError):
 
 
 class Status(models.TextChoices):
-    """Where an order is in its life. The values are part of the API."""
+    """The stages of an order's life. The values are part of the API."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -36,7 +36,7 @@ class Status(models.TextChoices):
 
 
 class Order(Aggregate):
-    """What a member asked for, and what became of it."""
+    """An order of a member: its lines, its status and how it was decided."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     member_id = models.BigIntegerField("member")
@@ -71,7 +71,7 @@ class Order(Aggregate):
 
     @classmethod
     def place(cls, *, member_id: int, lines: tuple[Line, ...], currency: str, at: datetime) -> "Order":
-        """A new order, open: nothing is reserved for it yet. ``lines`` has each SKU once."""
+        """Make a new, open order; nothing is reserved for it yet. ``lines`` has each SKU once."""
         total = sum(line.price * line.quantity for line in lines)
         order = cls(member_id=member_id, total=total, currency=currency, placed_at=at)
         order.attach(
@@ -91,14 +91,14 @@ class Order(Aggregate):
     # Mutators
 
     def confirm(self, *, at: datetime) -> None:
-        """Everything it needs is reserved. :raises UnableToConfirm: unless the order is open."""
+        """Confirm the order: all of its lines are reserved. :raises UnableToConfirm: unless it is open."""
         if self.status != Status.OPEN:
             raise UnableToConfirm(f"Order {self.pk} is {self.status}: only an open order can be confirmed.")
         self.status, self.confirmed_at = Status.CONFIRMED, at
         self.record(OrderConfirmed(order_id=self.pk, at=at))
 
     def cancel(self, *, reason: KnownReason, at: datetime) -> None:
-        """It comes to nothing. :raises UnableToCancel: if it is cancelled already, or has shipped."""
+        """Cancel the order. :raises UnableToCancel: if it is cancelled already, or has shipped."""
         if not self.can_be_cancelled:
             raise UnableToCancel(
                 f"Order {self.pk} is {self.status}: only an open or confirmed order can be cancelled.",
@@ -112,7 +112,7 @@ class Order(Aggregate):
 
     @cached_property
     def snapshot(self) -> tuple[Line, ...]:
-        """Its lines, as they were when it was placed."""
+        """The lines as they were when the order was placed."""
         return tuple(
             Line(sku=line.sku, name=line.name, category=line.category, price=line.price, quantity=line.quantity)
             for line in self.lines.all()
@@ -120,22 +120,22 @@ class Order(Aggregate):
 
     @property
     def can_be_cancelled(self) -> bool:
-        """Whether it is open or confirmed."""
+        """Whether the order is open or confirmed."""
         return self.status in (Status.OPEN, Status.CONFIRMED)
 
     @property
     def reason(self) -> AnyReason | None:
-        """Why it was cancelled."""
+        """Why the order was cancelled; ``None`` if it was not."""
         return None if self.reason_data is None else read_reason(self.reason_data)
 
     @property
     def decided_at(self) -> datetime | None:
-        """When it was first confirmed or cancelled."""
+        """When the order was first confirmed or cancelled."""
         return self.confirmed_at or self.cancelled_at
 
     @property
     def history(self) -> list[tuple[str, datetime]]:
-        """Each status it came to, and when, in order."""
+        """Each status that the order has had, and since when, oldest first."""
         moments = (
             (Status.OPEN, self.placed_at),
             (Status.CONFIRMED, self.confirmed_at),
@@ -168,7 +168,7 @@ class OrderLine(models.Model):
 
 
 class IdempotencyKey(idempotency.IdempotencyKey):
-    """A key under which an order was placed stands for the order, as it is by now; any other for its answer."""
+    """A key that placed an order refers to the order, as it is now; any other key holds its answer."""
 
     user_id = models.BigIntegerField("user", db_column="member_id")
     order_id = models.UUIDField("order", null=True, blank=True)
@@ -178,7 +178,7 @@ class IdempotencyKey(idempotency.IdempotencyKey):
 
 
 class ProductCopy(models.Model):
-    """What orders need to know of a product, copied from the catalogue's events."""
+    """The fields of a product that pricing needs, copied from the catalogue's events."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True)
     name = models.CharField(max_length=200)

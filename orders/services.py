@@ -1,4 +1,4 @@
-"""What can be done to orders: one business act and one transaction each."""
+"""Commands on orders: one business act and one transaction each."""
 
 import hashlib
 import json
@@ -26,14 +26,14 @@ class OrderRefused(Invalid):
 
 
 class MemberInactive(DomainError):
-    """A member that was deactivated places no new orders."""
+    """Inactive members cannot place orders."""
 
     code = "member_inactive"
     status = 403
 
 
 def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> tuple[Order, bool]:
-    """Place an order, or find the one that the same key placed before; whether it is new.
+    """Place an order, or return the one that the same key placed before; and whether it is new.
 
     It needs the orders database alone. The order, its lines, its event and the key are one transaction;
     of two requests with one key at once, the second waits for the first to commit and gets its order.
@@ -58,8 +58,8 @@ def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetim
         if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
             raise MemberInactive("This member is deactivated and cannot place orders. Ask the shop.")
         offers = ProductCopy.objects.in_bulk([line.sku for line in lines])
-        if found := faults(lines, offers):
-            raise OrderRefused(f"{len(found)} of {len(lines)} lines cannot be ordered.", lines=found)
+        if refused := faults(lines, offers):
+            raise OrderRefused(f"{len(refused)} of {len(lines)} lines cannot be ordered.", lines=refused)
         order = Order.place(member_id=member_id, lines=price(lines, offers), currency=settings.CURRENCY, at=at)
         if key is not None:
             order.attach(
@@ -72,7 +72,7 @@ def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetim
 
 
 def _placed_before(member_id: int, key: str | None, lines: Sequence[Wanted]) -> Order | None:
-    """The order that the key stands for, if any. :raises KeyReused: if it was asked for with other lines."""
+    """Return the order that the key placed, if any. :raises KeyReused: if the key stands for another request."""
     if key is None:
         return None
     bound = IdempotencyKey.objects.filter(user_id=member_id, key=key).first()
@@ -89,7 +89,7 @@ def _fingerprint(lines: Sequence[Wanted]) -> str:
 
 
 def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:
-    """Cancel an order that has not shipped; what is reserved for it is released by events.
+    """Cancel an order that has not shipped; events then release what is reserved for it.
 
     :raises NotFound: :raises UnableToCancel:
     """
@@ -103,9 +103,9 @@ def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:
 
 
 def expire_open_orders(*, at: datetime, limit: timedelta) -> int:
-    """Cancel what is still open ``limit`` after it was placed; how many were cancelled.
+    """Cancel orders still open ``limit`` after they were placed; return how many.
 
-    Orders that another transaction is deciding at the moment are left to it.
+    Skips orders that another transaction is deciding.
     """
     total = 0
     while True:

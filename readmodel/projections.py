@@ -35,12 +35,12 @@ FROM unnest(%(ids)s::bigint[], %(names)s::text[]) AS new (id, name) WHERE m.memb
 
 
 def project_orders(batch: Batch) -> None:
-    """Make or bring up to date the view of each order of the batch.
+    """Insert or update the row of each order of the batch.
 
-    What comes of an order that is not shown, since an operator discarded its creation, changes nothing.
+    Events of an order that has no row, since an operator discarded its creation, change nothing.
     """
     names = _held_names({order.member_id for order in batch.of(OrderCreated)}, "SHARE")
-    ids = {fact.order_id for fact in batch.of(OrderEvent)}
+    ids = {event.order_id for event in batch.of(OrderEvent)}
     shown = {view.pk: view for view in OrderView.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
@@ -58,7 +58,7 @@ def project_orders(batch: Batch) -> None:
 
 
 def project_members(batch: Batch) -> None:
-    """Give each member of the batch its name, and have the orders of those that were renamed show it."""
+    """Set the name of each member of the batch, and show new names beside the members' orders."""
     names = {event.member_id: event.name for event in batch.of(MemberEvent)}
     known = _held_names(names, "UPDATE")
     renamed = [member_id for member_id in sorted(names) if names[member_id] != known[member_id]]
@@ -69,18 +69,18 @@ def project_members(batch: Batch) -> None:
 
 
 def shown_reason(view: OrderView) -> dict[str, Any] | None:
-    """Why the order was cancelled, in the words of the orders context."""
+    """Return why the order was cancelled, in the words of the orders context."""
     return None if view.reason is None else read_reason(view.reason).shown()
 
 
 def _held_names(ids: Iterable[int], strength: Literal["SHARE", "UPDATE"]) -> dict[int, str]:
-    """The names of these members, locked until the commit; blank where nothing was heard yet."""
-    wanted = list(ids)
-    if not wanted:
+    """Lock the names of these members until the commit, and return them; blank where not known yet."""
+    members = list(ids)
+    if not members:
         return {}
     with connections["readmodel"].cursor() as cursor:
-        cursor.execute(MAKE_NAMES, {"ids": wanted})
-        cursor.execute(HOLD_NAMES.format(strength=strength), {"ids": wanted})
+        cursor.execute(MAKE_NAMES, {"ids": members})
+        cursor.execute(HOLD_NAMES.format(strength=strength), {"ids": members})
         return dict(cursor.fetchall())
 
 
@@ -101,7 +101,7 @@ def _view(order: OrderCreated, names: dict[int, str]) -> OrderView:
 
 
 def _decide(view: OrderView, status: str, at: datetime) -> None:
-    """A fact that the view shows already changes nothing."""
+    """Set the row's status. An event that the row shows already changes nothing."""
     if any(entry["status"] == status for entry in view.history):
         return
     view.status = status

@@ -1,4 +1,4 @@
-"""What can be done to the read model: showing a member's new name beside all of its orders, in bounded pieces."""
+"""Show a member's new name beside all of its orders, in bounded pieces."""
 
 import time
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ FINISH = "DELETE FROM readmodel_renaming WHERE member_id = %(member)s"
 def show_names(members: Sequence[int]) -> None:
     """Show these members' names beside their orders: at once where those are few, else piece by piece, later.
 
-    To be called in the transaction that set the names, and holds their rows.
+    Call it in the transaction that set the names, and holds their rows.
     """
     with connections["readmodel"].cursor() as cursor:
         cursor.execute(FIRST, {"members": list(members), "limit": PIECE + 1})
@@ -67,7 +67,7 @@ def show_names(members: Sequence[int]) -> None:
 
 
 def continue_renamings(*, seconds: float) -> int:
-    """Rename orders of members whose names are behind, for about that long; how many orders were looked at.
+    """Rename orders of members with a new name, for about ``seconds``; return how many orders were looked at.
 
     Each piece is a transaction that also moves its renaming's position: a process that dies loses one piece at
     most, and two that run at once work on different members.
@@ -82,7 +82,7 @@ def continue_renamings(*, seconds: float) -> int:
 
 
 def _rename_piece() -> int | None:
-    """Rename the next orders of one member; how many were looked at, or ``None`` if nothing is left to do."""
+    """Rename the next orders of one member; return how many were looked at, ``None`` if nothing is left to do."""
     with transaction.atomic(using="readmodel"), connections["readmodel"].cursor() as cursor:
         cursor.execute(NEXT)
         renaming = cursor.fetchone()

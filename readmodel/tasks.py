@@ -1,4 +1,4 @@
-"""How the read model reacts to what others say."""
+"""The read model's reactions to other contexts' events, and its periodic tasks."""
 
 from celery import shared_task
 
@@ -13,7 +13,7 @@ RENAMING_SECONDS = 2  # that one run goes on for, so that batches get their turn
 
 @consumes("orders", OrderCreated, OrderConfirmed, OrderCancelled)
 def project_orders(batch: Batch) -> None:
-    """Show each order in the lists, with its member's name, as it comes about and is decided."""
+    """Show each order in the lists, with its member's name, as it is placed and decided."""
     projections.project_orders(batch)
 
 

@@ -23,7 +23,7 @@ RETRY_AFTER = "2"  # seconds after which a request that met an unavailable datab
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler. What it does not know is left to Django, which logs it and answers 500."""
+    """Turn an exception into a problem; DRF's exception handler. Django logs any other, and answers 500."""
     if isinstance(error, DomainError):
         return _response(problems.document(error.status, code=error.code, detail=error.detail, more=error.extra))
     if is_unavailable(error):
@@ -61,7 +61,7 @@ def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None
 
 
 def _errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
-    """DRF's nested errors, flat."""
+    """Flatten DRF's nested errors."""
     if isinstance(detail, ErrorDetail):
         yield {"path": ".".join(path), "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, Mapping):

@@ -44,7 +44,7 @@ _printable = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 def key_of(request: Request) -> str | None:
-    """The request's key, if it has one. :raises ValidationError: if it is empty, too long or not printable."""
+    """Return the request's key, if it has one. :raises ValidationError: if it is empty, too long or not printable."""
     key = request.headers.get(HEADER)
     if key is not None and not _printable.fullmatch(key):
         raise serializers.ValidationError({HEADER: "1 to 255 printable ASCII characters."})
@@ -54,7 +54,7 @@ def key_of(request: Request) -> str | None:
 def idempotent(
     table: type[IdempotencyKey],
 ) -> Callable[[Callable[Concatenate[V, Request, P], Response]], Callable[Concatenate[V, Request, P], Response]]:
-    """Let a view's method be repeated under a key, which is kept in ``table``, beside what the method writes.
+    """Let clients repeat a view's method under a key, which is stored in ``table``, beside what the method writes.
 
     :raises KeyReused: if the key stands for another request.
     """
@@ -90,9 +90,9 @@ def idempotent(
 
 
 def fingerprint_of(request: Request) -> str:
-    """SHA-256 of the request's method, path and body; a body that only looks different is the same."""
-    asked = json.dumps([request.method, request.path, request.data], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    """Return the SHA-256 of the request's method, path and body; spaces and the order of fields do not count."""
+    text = json.dumps([request.method, request.path, request.data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _kept(response: Response) -> str:

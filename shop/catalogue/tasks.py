@@ -1,4 +1,4 @@
-"""What the catalogue does when time passes."""
+"""The catalogue's periodic tasks."""
 
 from celery import shared_task
 from django.conf import settings
@@ -10,5 +10,5 @@ from shop.idempotency import forget_keys
 
 @shared_task
 def forget_idempotency_keys() -> None:
-    """Delete the keys that no client will send again."""
+    """Delete Idempotency-Keys that are older than their life."""
     forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)
