@@ -44,7 +44,7 @@ WHERE status IS NULL OR created IS DISTINCT FROM 1 OR events NOT LIKE 'created%'
 
 KEYS = """
 SELECT k.member_id, k.key, k.order_id, o.member_id AS order_of FROM orders_idempotencykey AS k
-LEFT JOIN orders_order AS o ON o.id = k.order_id WHERE o.member_id IS DISTINCT FROM k.member_id
+LEFT JOIN orders_order AS o ON o.id = k.order_id WHERE k.answer = '' AND o.member_id IS DISTINCT FROM k.member_id
 """
 
 HEARD = f"""
@@ -77,7 +77,7 @@ def announced(evidence: Evidence) -> Iterator[Row]:
     return evidence.state["orders"].stream(SAID)
 
 
-@invariant("orders.keys", "Each Idempotency-Key stands for an order of its member.")
+@invariant("orders.keys", "Each Idempotency-Key stands for an answer, or for an order of its member.")
 def keys(evidence: Evidence) -> Iterator[Row]:
     return evidence.state["orders"].stream(KEYS)
 

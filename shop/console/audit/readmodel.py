@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from shop.console.audit.evidence import UP_TO, Evidence, Finding, Needs
-from shop.console.audit.invariants import Family, invariant
+from shop.console.audit.invariants import Family, NotAtRest, invariant
 from shop.console.audit.merging import differences, side_by_side
 from shop.console.audit.snapshots import Row
 
@@ -35,10 +35,15 @@ SELECT id::text AS key, member_id::text, status, total::text, currency, reason::
 FROM readmodel_orderview ORDER BY id
 """
 
+# Behind the position of its member's renaming, an order shows the new name.
 NAMES = """
 SELECT id AS order_id, o.member_id, o.member_name, m.name FROM readmodel_orderview AS o
-LEFT JOIN readmodel_membername AS m USING (member_id) WHERE o.member_name IS DISTINCT FROM m.name
+LEFT JOIN readmodel_membername AS m USING (member_id) LEFT JOIN readmodel_renaming AS r USING (member_id)
+WHERE o.member_name IS DISTINCT FROM m.name
+AND (r.member_id IS NULL OR (o.placed_at, o.id) <= (r.placed_at, r.order_id))
 """
+
+RENAMINGS = "SELECT count(*) AS members FROM readmodel_renaming"
 
 
 @invariant("readmodel.orders", "The read model's orders are a fold of the orders' events from position 0.")
@@ -60,7 +65,10 @@ def _compared(evidence: Evidence) -> Iterator[tuple[str, Row]]:
 
 @invariant("readmodel.names", "Each order shows the name that the read model has of its member.")
 def names(evidence: Evidence) -> Iterator[Row]:
-    return evidence.state["readmodel"].stream(NAMES)
+    yield from evidence.state["readmodel"].stream(NAMES)
+    (row,) = evidence.state["readmodel"].rows(RENAMINGS)
+    if row["members"]:
+        raise NotAtRest(f"the orders of {row['members']} members are being given their new names")
 
 
 FAMILIES = (
