@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+from typing import Literal
 
 from shop.local.servers.addresses import data_folder, socket_folder
 from shop.local.servers.binaries import ServerError, postgres_program, private_folder, run
@@ -82,10 +83,13 @@ class Postgres:
                 f"python -m shop.local clean --instance {self.instance}"
             )
 
-    def stop(self) -> None:
-        """Stop it, closing its connections; kill it when it does not listen."""
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Stop it, closing its connections; kill it when it does not listen.
+
+        :param mode: ``immediate`` leaves no time for a checkpoint: the next start recovers, as after a crash.
+        """
         if self.pid():
-            run(postgres_program("pg_ctl"), "stop", "--silent", "--mode=fast", "--timeout=60", "-D", self.data)
+            run(postgres_program("pg_ctl"), "stop", "--silent", f"--mode={mode}", "--timeout=60", "-D", self.data)
         self._clear()
 
     def _clear(self) -> None:
