@@ -45,6 +45,7 @@ def test_faults_are_bounded_and_postgres_stops_once():
     for seconds in (1, 20, 3600):
         kinds = Counter(fault.kind for fault in plan(1, seconds=seconds, contexts=CONTEXTS))
         assert len(Kind) <= kinds.total() <= MOST
+        assert kinds == Counter(fault.kind for fault in plan(2, seconds=seconds, contexts=CONTEXTS))
         assert kinds[Kind.POSTGRES_RESTARTED] == 1
 
 

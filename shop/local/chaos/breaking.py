@@ -69,7 +69,9 @@ def breaking(instance: str, faults: Sequence[Fault], *, say: Callable[[str], Non
         yield chaos
         chaos.wait()
     except Exception as error:
-        raise (chaos.failures or [error])[0] from None
+        if chaos.failures:
+            raise chaos.failures[0] from error
+        raise
     finally:
         chaos.end()
     if chaos.failures:

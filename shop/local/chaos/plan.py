@@ -4,6 +4,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import cycle, islice
 
 ONE_IN = 2.5  # seconds of a plan for one fault …
 MOST = 12  # … and this many faults at most: each costs the sale a second or two
@@ -14,8 +15,8 @@ class Kind(StrEnum):
 
     WORKER_KILLED = "worker_killed"
     WORKER_FROZEN = "worker_frozen"
-    BEAT_KILLED = "beat_killed"
     BROKER_WIPED = "broker_wiped"
+    BEAT_KILLED = "beat_killed"
     POSTGRES_RESTARTED = "postgres_restarted"
 
 
@@ -33,9 +34,10 @@ class Fault:
 
 
 def plan(seed: int, *, seconds: float, contexts: Sequence[str], kinds: Collection[Kind] = tuple(Kind)) -> list[Fault]:
-    """Spread faults over so many seconds: each kind once, then more of those that do not stop the whole shop.
+    """Spread faults over so many seconds: each kind once, then in turn more of those that do not stop the whole shop.
 
-    The same arguments give the same plan.
+    How many there are of each kind depends on the length alone; their order, times and victims on the seed. The
+    same arguments give the same plan.
 
     :param contexts: whose workers may be met; they are met in turn.
     :param kinds: which faults there may be.
@@ -44,7 +46,7 @@ def plan(seed: int, *, seconds: float, contexts: Sequence[str], kinds: Collectio
     wanted = [kind for kind in Kind if kind in kinds]
     cheap = [kind for kind in wanted if kind is not Kind.POSTGRES_RESTARTED]
     count = min(max(len(wanted), int(seconds / ONE_IN)), MOST)
-    chosen = wanted + (chance.choices(cheap, k=count - len(wanted)) if cheap else [])
+    chosen = wanted + list(islice(cycle(cheap), count - len(wanted)))
     chance.shuffle(chosen)
     victims = chance.sample(contexts, len(contexts))
     faults = []

@@ -63,8 +63,8 @@ def stop(instance: str, names: Iterable[str] = NAMES) -> list[str]:
 def crash_postgres(instance: str, *, down: Callable[[], object]) -> None:
     """Stop PostgreSQL at once, without a checkpoint, and start it again when ``down`` returns.
 
-    Nobody else starts it in between, and connections meanwhile are refused. What was committed is kept, except in
-    the instances of tests, which commit without waiting for the disk.
+    Nobody else starts it in between, and connections meanwhile are refused. What was committed is kept if the
+    instance is durable.
 
     :raises ServerError: with the server's last words, when it does not start.
     """

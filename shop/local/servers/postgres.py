@@ -55,9 +55,13 @@ class Postgres:
             return "ready" in (self.data / "postmaster.pid").read_text().splitlines()[-1]
         return False
 
+    @property
+    def durable(self) -> bool:
+        """Whether a crash loses nothing that was committed: not if the instance's name starts with ``test``."""
+        return not self.instance.startswith("test")
+
     def settings(self) -> dict[str, str]:
-        """Durable, unless the instance's name starts with ``test``."""
-        tests = SETTINGS_OF_TESTS if self.instance.startswith("test") else {}
+        tests = {} if self.durable else SETTINGS_OF_TESTS
         return SETTINGS | tests | {"unix_socket_directories": str(self.sockets), "unix_socket_permissions": "0700"}
 
     def start(self) -> None:

@@ -7,7 +7,6 @@ import random
 import shlex
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from shop.flashsale.screen import show, watched
 from shop.local.chaos import Fault, Kind, breaking, plan
 from shop.local.servers.addresses import CHECKOUT
 from shop.local.servers.binaries import ServerError
+from shop.local.servers.postgres import Postgres
 from shop.local.stack.child import stack_as_child
 from shop.local.stack.interrupts import Interrupts
 from shop.messaging.contexts import contexts
@@ -35,7 +35,7 @@ REST_LIMIT = 120  # seconds after the sale until everything must have been heard
 BUYERS_PER_SECOND = 100  # arrive while things break
 AT_LEAST = 6.0  # seconds that things break for, however few the buyers are
 
-#: Of the stack while things break: lost messages are sent again sooner than by default, so that you need not wait.
+#: Of the stack while things break: what was lost is sent again sooner than by default, so that you wait less.
 QUICKER = {"RELAY_RESEND_AFTER": "2"}  # seconds
 
 INTERRUPTED = 130  # exit status, as after Ctrl-C in a shell
@@ -112,17 +112,11 @@ def _demonstrate(console: Console, stack: dict[str, Any], options: dict[str, Any
     shop = {name: stack[name] for name in ("base_url", "staff_token", "member_tokens")}
     wanted = {name: options[name] for name in ("buyers", "stock", "concurrency")}
     seconds = 0.0
-    faults: Sequence[Fault] = ()
+    faults: list[Fault] = []
     if seed is not None:
         seconds = max(AT_LEAST, options["buyers"] / BUYERS_PER_SECOND)
         faults = _faults(stack, seed, seconds)
-        console.print(
-            f"{len(faults)} faults within {seconds:.0f} s, while the buyers come. "
-            f"The same ones again: make demo SEED={seed}; none: CHAOS=0\n"
-            f"A message that is not answered is sent again after {QUICKER['RELAY_RESEND_AFTER']} s here, not 5 s",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _announce(console, faults, seed, seconds)
     with (
         watched(console, wanted["buyers"]) as listener,
         breaking(settings.INSTANCE, faults, say=lambda line: console.print(line, style="yellow")) as chaos,
@@ -143,12 +137,26 @@ def _demonstrate(console: Console, stack: dict[str, Any], options: dict[str, Any
     return Report(figures, caused, audited.broken or "ok", [*figures.problems, *unheard, *broken])
 
 
-def _faults(stack: dict[str, Any], seed: int, seconds: float) -> Sequence[Fault]:
-    """Plan them, for the consumers' workers and those servers that are the stack's own."""
-    foreign = {"postgres": Kind.POSTGRES_RESTARTED, "valkey": Kind.BROKER_WIPED}
-    kinds = [kind for kind in Kind if kind not in (k for name, k in foreign.items() if name not in stack["servers"])]
+def _faults(stack: dict[str, Any], seed: int, seconds: float) -> list[Fault]:
+    """Plan the faults: of the consumers' workers, beat, and those servers that belong to the stack."""
+    impossible = set()
+    if "valkey" not in stack["servers"]:
+        impossible.add(Kind.BROKER_WIPED)
+    if "postgres" not in stack["servers"] or not Postgres(settings.INSTANCE).durable:
+        impossible.add(Kind.POSTGRES_RESTARTED)
     consumers = [app.label for app in contexts() if "cursor" in app.models]
-    return plan(seed, seconds=seconds, contexts=consumers, kinds=kinds)
+    return plan(seed, seconds=seconds, contexts=consumers, kinds=set(Kind) - impossible)
+
+
+def _announce(console: Console, faults: list[Fault], seed: int, seconds: float) -> None:
+    usual = settings.RELAY_RESEND_AFTER.total_seconds()
+    console.print(
+        f"{len(faults)} faults within {seconds:.0f} s, while the buyers order. SEED={seed} repeats them, CHAOS=0 "
+        f"leaves them out.\nWhat is not acknowledged is sent again after {QUICKER['RELAY_RESEND_AFTER']} s instead of "
+        f"{usual:g} s.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _write(report: Report, seed: int | None, path: Path) -> None:
