@@ -36,7 +36,7 @@ BUYERS_PER_SECOND = 100  # arrive while things break
 AT_LEAST = 6.0  # seconds that things break for, however few the buyers are
 
 #: Of the stack while things break: what was lost is sent again sooner than by default, so that you wait less.
-QUICKER = {"RELAY_RESEND_AFTER": "2"}  # seconds
+QUICKER = {"RELAY_RESEND_AFTER": "2", "RELAY_RESEND_LIMIT": "4"}  # seconds
 
 INTERRUPTED = 130  # exit status, as after Ctrl-C in a shell
 
@@ -149,11 +149,11 @@ def _faults(stack: dict[str, Any], seed: int, seconds: float) -> list[Fault]:
 
 
 def _announce(console: Console, faults: list[Fault], seed: int, seconds: float) -> None:
-    usual = settings.RELAY_RESEND_AFTER.total_seconds()
+    first, last = settings.RELAY_RESEND_AFTER.total_seconds(), settings.RELAY_RESEND_LIMIT.total_seconds()
     console.print(
         f"{len(faults)} faults within {seconds:.0f} s, while the buyers order. SEED={seed} repeats them, CHAOS=0 "
-        f"leaves them out.\nWhat is not acknowledged is sent again after {QUICKER['RELAY_RESEND_AFTER']} s instead of "
-        f"{usual:g} s.",
+        f"leaves them out.\nA batch that is not acknowledged is sent again after {QUICKER['RELAY_RESEND_AFTER']} to "
+        f"{QUICKER['RELAY_RESEND_LIMIT']} s, instead of {first:g} to {last:g} s.",
         highlight=False,
         soft_wrap=True,
     )
