@@ -66,7 +66,9 @@ class ConsumerSide:
         state = _keep(state, generation, begun)
         if any(verdict.verdict == "refused" for _, verdict in judged):
             return self._answer(state, message, "refused", [(part.lane, part.id, 0) for part in message.parts]), None
-        answers = tuple((part.lane, part.id, one.cursor.position) for part, one in judged if one.verdict == "acknowledged")
+        answers = tuple(
+            (part.lane, part.id, one.cursor.position) for part, one in judged if one.verdict == "acknowledged"
+        )
         fit = tuple(part for part, one in judged if one.verdict == "fit")
         cursors = tuple(one.cursor for _, one in judged if one.verdict == "fit")
         if not fit:
@@ -221,9 +223,7 @@ class ConsumerSide:
             generation = generation._replace(cursors=change_one(generation.cursors, cursor, moved))
         return generation
 
-    def _answer(
-        self, state: State, message: BatchMessage, kind: str, parts: Sequence[tuple[int, int, int]]
-    ) -> State:
+    def _answer(self, state: State, message: BatchMessage, kind: str, parts: Sequence[tuple[int, int, int]]) -> State:
         if Rule.ANSWER_HAS_THE_CURSOR not in self.rules and kind == "acknowledged":
             ends = {part.lane: part.through for part in message.parts}
             parts = [(lane, id, ends[lane]) for lane, id, _ in parts]

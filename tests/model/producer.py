@@ -32,6 +32,7 @@ from tests.model.states import (
 
 Turn = Iterator[tuple[Step, State]]
 
+
 class Page(NamedTuple):
     """Rows read in one go, a wanted one among them; without any, ``start`` is the last row of the lane."""
 
@@ -182,9 +183,7 @@ class ProducerSide:
             end = page.rows[-1].position
         return row._replace(scanned=end, claim=Claim(release.wants, start, end))
 
-    def _record(
-        self, state: State, release: Release, row: Subscription, page: Page
-    ) -> tuple[Subscription, Part]:
+    def _record(self, state: State, release: Release, row: Subscription, page: Page) -> tuple[Subscription, Part]:
         scanned = self._scanned(release, row, page)
         through = page.rows[-1].position if page.rows else max(scanned.scanned, row.acknowledged)
         after = row.acknowledged if Rule.AFTER_IS_ACKNOWLEDGED in self.rules else page.start
@@ -238,7 +237,10 @@ class ProducerSide:
             return (row,)
         producer = state.producer
         beyond = cursor > producer.sequence and Rule.BEYOND_THE_SEQUENCE_STOPS in self.rules
-        unsent = cursor > max(row.furthest, producer.epoch, row.batch.through if row.batch else 0) and Rule.BEYOND_WHAT_WAS_SENT_STOPS in self.rules
+        unsent = (
+            cursor > max(row.furthest, producer.epoch, row.batch.through if row.batch else 0)
+            and Rule.BEYOND_WHAT_WAS_SENT_STOPS in self.rules
+        )
         if release.versed and (beyond or unsent):
             return (row._replace(stopped=True),)
         scanned = cursor if Rule.ANSWER_SETS_BOTH in self.rules else max(cursor, row.scanned)

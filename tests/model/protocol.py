@@ -224,7 +224,9 @@ class Configuration:
                 by_key[key] = number
             if generation.undone and not self.unnoticed:
                 return Harm.UNDONE
-            if any(event.position <= self._reached(state, generation, event) for event in self._missing(state, generation)):
+            if any(
+                event.position <= self._reached(state, generation, event) for event in self._missing(state, generation)
+            ):
                 return Harm.LOST
         return None
 
@@ -234,7 +236,9 @@ class Configuration:
             return cursor_of(generation, event.lane).position
         # Here the cursor may be ahead of a log that fell back: lost is what nobody will send any more, and nobody noticed.
         rows = state.producer.subscriptions
-        here = [row for row in rows if (row.generation, row.lane) == (generation.number, event.lane) and not row.stopped]
+        here = [
+            row for row in rows if (row.generation, row.lane) == (generation.number, event.lane) and not row.stopped
+        ]
         return min((row.acknowledged for row in here), default=0)
 
     def _missing(self, state: State, generation: Generation) -> Iterator[Event]:

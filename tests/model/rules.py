@@ -68,7 +68,9 @@ class Rule(Enum):
     GONE_IS_ANSWERED = "A batch for a generation that is gone is answered so, which deletes the subscription."
     GONE_MATCHES_THE_BATCH = "The answer that a generation is gone counts only for the batch in flight."
     NEVER_RENUMBERED = "A generation never gets the number of another that there was before."
-    ASKS_WHILE_NOTHING_COMES = "A generation asks to be subscribed whenever nothing comes, not only until the first batch."
+    ASKS_WHILE_NOTHING_COMES = (
+        "A generation asks to be subscribed whenever nothing comes, not only until the first batch."
+    )
 
 
 ALL = frozenset(Rule)
