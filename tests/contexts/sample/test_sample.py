@@ -43,6 +43,7 @@ def test_beat_scans_its_outbox_makes_its_partitions_and_sends_its_sweeps() -> No
     assert entries == {
         "scan-outbox-sample": ("shop.messaging.tasks.scan_outbox", "sample.relay"),
         "create-partitions-sample": ("shop.messaging.tasks.create_partitions", "sample.relay"),
+        "ask-sources-sample": ("shop.messaging.tasks.ask_sources", "sample"),
         "retry-letters-sample": ("shop.messaging.tasks.retry_letters", "sample"),
         "forget-greetings": ("tests.contexts.sample.tasks.forget_greetings", "sample"),
     }
