@@ -3,6 +3,8 @@
 
 BUYERS ?= 2000
 STOCK ?= 100
+SEED ?=
+CHAOS ?= 1
 ARGS ?=
 
 PYTHON := .venv/bin/python
@@ -10,7 +12,8 @@ PYTHON := .venv/bin/python
 .PHONY: help demo up test check bench clean always
 
 help:
-	@echo 'make demo [BUYERS=2000] [STOCK=100]  a flash sale from nothing to its audit; stops what it started'
+	@echo 'make demo [BUYERS=2000] [STOCK=100]  a flash sale, while things break, from nothing to its audit'
+	@echo '          [SEED=7] [CHAOS=0]         the faults: again those of that seed; or none'
 	@echo 'make up [ARGS="--port 8000"]         the shop, until Ctrl-C'
 	@echo 'make test [ARGS="-k outbox"]         the tests'
 	@echo 'make check                           format, lint, types, import rules, migrations'
@@ -18,7 +21,8 @@ help:
 	@echo 'make clean                           stop everything, delete all data and .venv'
 
 demo: .venv/for-requirements
-	@SHOP_INSTANCE=demo exec $(PYTHON) manage.py demo --buyers $(BUYERS) --stock $(STOCK) $(ARGS)
+	@SHOP_INSTANCE=demo exec $(PYTHON) manage.py demo --buyers $(BUYERS) --stock $(STOCK) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(filter 0,$(CHAOS)),--no-chaos) $(ARGS)
 
 up: .venv/for-requirements
 	@exec $(PYTHON) manage.py up $(ARGS)

@@ -145,15 +145,26 @@ def schedule() -> dict[str, dict[str, object]]:
     partitions = {
         f"create-partitions-{app.label}": {
             "task": "shop.messaging.tasks.create_partitions",
-            "schedule": 3600,
+            "schedule": 60,
             "kwargs": {"context": app.label},
             "options": {"queue": f"{app.label}.relay"},
         }
         for app in publishers()
+    }
+    # A request of an operator whose message was lost, or that was made while the broker was away.
+    retries = {
+        f"retry-letters-{app.label}": {
+            "task": "shop.messaging.tasks.retry_letters",
+            "schedule": 60,
+            "kwargs": {"context": app.label},
+            "options": {"queue": app.label},
+        }
+        for app in contexts()
+        if app.consumes
     }
     sweeps = {  # such as expire-open-orders; see orders/apps.py
         sweep.name: {"task": sweep.task, "schedule": sweep.every, "options": {"queue": app.label}}
         for app in contexts()
         for sweep in app.sweeps
     }
-    return {**scans, **partitions, **sweeps}
+    return {**scans, **partitions, **retries, **sweeps}

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
@@ -23,14 +24,14 @@ COLOURS = {Claim.Status.LOCKED: "success", Claim.Status.FAILED: "danger", Claim.
 
 
 class ReceiveForm(Dialog):
-    """Goods that came in."""
+    """A receipt of goods."""
 
     quantity = forms.IntegerField(min_value=1, max_value=MAX_QUANTITY, widget=UnfoldAdminIntegerFieldWidget)
     note = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
 
 
 class ReceiveNewForm(ReceiveForm):
-    """Goods that came in, of a SKU that may be new."""
+    """A receipt of goods; the SKU may be new."""
 
     sku = forms.RegexField(
         SKU_PATTERN,
@@ -42,15 +43,15 @@ class ReceiveNewForm(ReceiveForm):
 
 
 class AdjustForm(Dialog):
-    """What a count found."""
+    """The difference that a stock count found."""
 
     quantity = forms.IntegerField(
         min_value=-MAX_QUANTITY,
         max_value=MAX_QUANTITY,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text="More than the books have, or (negative) less.",
+        help_text="The difference to the books: positive if the count found more, negative if less.",
     )
-    note = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Why: it stands in the ledger.")
+    note = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text="The reason, for the ledger.")
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
@@ -66,7 +67,7 @@ class StockItemPage(ReadOnlyPage):
     list_display = ("sku", "available", "reserved")
     search_fields = ("sku",)
     search_help_text = "SKU, exactly"
-    empty = "Nothing is in stock yet: receive some goods."
+    empty = "Nothing is in stock yet. Receive some goods."
     ordering = ("sku",)
     fields = ("sku", ("available", "reserved"), "events")
     actions_list = ("receive_new",)
@@ -80,7 +81,7 @@ class StockItemPage(ReadOnlyPage):
                 title=f"Ledger (the newest {LEDGER_ROWS} movements)",
                 headers=("Time (UTC)", "Movement", "Available", "Reserved", "Order", "Note"),
                 rows=rows,
-                empty="Nothing has moved yet: receive some.",
+                empty="No movements yet. Receive some goods.",
                 more=(list_url("inventory_stockmovement", f"?sku={row.sku}"), "All movements of this SKU"),
             )
         ]
@@ -91,7 +92,7 @@ class StockItemPage(ReadOnlyPage):
 
     @dialog(
         "Receive",
-        text="Goods came in: they are available for sale at once.",
+        text="The goods are available for sale at once.",
         submit="Receive",
         icon="add",
         form=ReceiveForm,
@@ -101,7 +102,7 @@ class StockItemPage(ReadOnlyPage):
 
     @dialog(
         "Receive goods",
-        text="The SKU may be new here: goods may arrive before the catalogue's news of them.",
+        text="The SKU may be new: goods may arrive before the catalogue announces the product.",
         submit="Receive",
         icon="add",
         form=ReceiveNewForm,
@@ -111,7 +112,7 @@ class StockItemPage(ReadOnlyPage):
 
     @dialog(
         "Adjust",
-        text="A count found more, or less, than the books have.",
+        text="Correct the books to what a count found.",
         submit="Adjust",
         icon="tune",
         form=AdjustForm,
@@ -129,25 +130,38 @@ class StockItemPage(ReadOnlyPage):
 
 
 def received(form: Dialog) -> dict[str, Any]:
-    """The form's quantity and note."""
+    """Return the form's quantity and note."""
     return {"quantity": form.cleaned_data["quantity"], "note": form.cleaned_data["note"]}
 
 
 def kind(move: StockMovement) -> str:
-    """A movement's kind, as a badge."""
+    """Render a movement's kind as a badge."""
     colours = {policies.RECEIVED: "success", policies.RESERVED: "info", policies.ADJUSTED: "warning"}
     return badge(move.kind, colours.get(move.kind, ""))
 
 
 def effect(move: StockMovement) -> tuple[str, str]:
-    """What a movement did to available and to reserved, signed."""
+    """Return a movement's effect on available and on reserved, signed."""
     available, reserved = (by * move.quantity for by in policies.EFFECTS[move.kind])
     return (f"{available:+}" if available else ""), (f"{reserved:+}" if reserved else "")
 
 
 def cause(move: StockMovement) -> str:
-    """The order that a movement was for, as a link to the claim."""
+    """Link the claim of the order that a movement was for."""
     return page_link("inventory_claim", move.order_id) if move.order_id else NOTHING
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Filter by kind. Offered for one SKU only: the index is by SKU first."""
+
+    title = "movement"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(StockMovement.Kind.choices) if request.GET.get("sku") else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
 @admin.register(StockMovement)
@@ -157,6 +171,7 @@ class StockMovementPage(ReadOnlyPage):
     list_display = ("id", "at_time", "item", "movement", "to_available", "to_reserved", "order", "note")
     search_fields = ("sku", "order_id")
     search_help_text = "SKU or order id, exactly"
+    list_filter = (KindFilter,)
     lookups = ("sku", "order_id")
     ordering = ("-id",)
     fields = ("item", ("movement", "at_time"), ("to_available", "to_reserved"), "order", "note")
@@ -193,20 +208,20 @@ class ClaimPage(ReadOnlyPage):
     list_display = ("order_id", "state", "held", "short_lines", "answered")
     search_fields = ("order_id",)
     search_help_text = "Order id, exactly"
-    empty = "No order was heard of yet."
+    empty = "No order has arrived yet."
     lookups = ("order_id",)
     ordering = ("-order_id",)
     fields = (("order_id", "state"), ("order", "answered"), "short_lines", "movements")
 
     def complete(self, request: HttpRequest, rows: Sequence[Claim]) -> None:
-        held: dict[Any, list[Reservation]] = {}
+        by_claim: dict[Any, list[Reservation]] = {}
         for reservation in Reservation.objects.filter(claim__in=[row.pk for row in rows]):
-            held.setdefault(reservation.claim_id, []).append(reservation)
+            by_claim.setdefault(reservation.claim_id, []).append(reservation)
         for row in rows:
-            row.held = held.get(row.pk, [])  # type: ignore[attr-defined]
+            row.held = by_claim.get(row.pk, [])  # type: ignore[attr-defined]
 
     def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
-        reservations = [(page_link("inventory_stockitem", held.sku), held.quantity) for held in row.held]
+        reservations = [(page_link("inventory_stockitem", each.sku), each.quantity) for each in row.held]
         title = "Reservations" if row.status == Claim.Status.LOCKED else "Reservations (released)"
         return [
             Panel(title=title, headers=("SKU", "Quantity"), rows=reservations, empty="Nothing was reserved."),
@@ -223,8 +238,8 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display
     def short_lines(self, row: Claim) -> str:
-        said = (f"{line['sku']}: {line['requested']} wanted, {line['available']} available" for line in row.short)
-        return "; ".join(said) or NOTHING
+        lines = (f"{line['sku']}: {line['requested']} requested, {line['available']} available" for line in row.short)
+        return "; ".join(lines) or NOTHING
 
     @admin.display(description="answered at (UTC)")
     def answered(self, row: Claim) -> str:
@@ -236,4 +251,4 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display
     def movements(self, row: Claim) -> str:
-        return link(list_url("inventory_stockmovement", f"?order_id={row.pk}"), "What moved for it")
+        return link(list_url("inventory_stockmovement", f"?order_id={row.pk}"), "Movements for the order")

@@ -1,6 +1,6 @@
 """The inventory context."""
 
-from shop.messaging.contexts import ContextConfig, Entry
+from shop.messaging.contexts import ContextConfig, Entry, Sweep
 
 
 class InventoryConfig(ContextConfig):
@@ -17,3 +17,4 @@ class InventoryConfig(ContextConfig):
         "stock": ("view_stockitem", "change_stockitem", "view_stockmovement", "view_claim"),
         "orders": ("view_claim",),
     }
+    sweeps = (Sweep("forget-inventory-keys", "inventory.tasks.forget_idempotency_keys", every=3600),)

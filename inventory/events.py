@@ -1,4 +1,4 @@
-"""What the inventory context says."""
+"""The events that the inventory publishes."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from shop.messaging.events import Event, event
 
 
 class Shortage(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of an order for which there was too little."""
+    """A line of an order that exceeds the available stock."""
 
     sku: str
     requested: int
@@ -16,7 +16,7 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InventoryAnswer(Event):
-    """Whether an order got what it needs."""
+    """The inventory's answer to an order: all lines are reserved, or none."""
 
     order_id: UUID
 
@@ -28,14 +28,14 @@ class InventoryLocked(InventoryAnswer):
 
 @event("inventory.inventory-lock-failed")
 class InventoryLockFailed(InventoryAnswer):
-    """Nothing is reserved for the order, since these lines of it are short."""
+    """Nothing is reserved for the order, because these of its lines are short."""
 
     short: tuple[Shortage, ...]
 
 
 @event("inventory.stock-changed")
 class StockChanged(Event):
-    """How much there is of a product now."""
+    """The quantities of a stock item changed."""
 
     sku: str
     available: int

@@ -10,6 +10,7 @@ from django.db import models
 
 from inventory import policies
 from inventory.events import InventoryLocked, InventoryLockFailed, Shortage, StockChanged
+from shop import idempotency
 from shop.errors import DomainError
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -17,7 +18,7 @@ from shop.values import MAX_QUANTITY
 
 
 class UnableToTake(DomainError):
-    """There is less available than was to be taken away."""
+    """The adjustment would take more than is available."""
 
     code = "unable_to_take"
 
@@ -25,8 +26,8 @@ class UnableToTake(DomainError):
 class Claim(Aggregate):
     """What one order claims of the stock, and the answer it got.
 
-    There is one for every order that was answered, refusals too, so that a repeated order gets its first
-    answer; and one for an order that was cancelled before it was heard of, so that it gets nothing.
+    Every order that was answered has one, refused orders too, so that a repeated order gets its first answer.
+    So does an order that was cancelled before its creation arrived: it gets nothing.
     """
 
     class Status(models.TextChoices):
@@ -55,7 +56,7 @@ class Claim(Aggregate):
 
     @classmethod
     def lock(cls, *, order_id: UUID, reservations: Iterable["Reservation"], at: datetime) -> "Claim":
-        """The order gets everything it needs. The stock items are told by the caller."""
+        """Grant the order everything it needs. The caller updates the stock items."""
         claim = cls(order_id=order_id, status=cls.Status.LOCKED, answered_at=at)
         claim.attach(*reservations)
         claim.answer()
@@ -63,20 +64,20 @@ class Claim(Aggregate):
 
     @classmethod
     def fail(cls, *, order_id: UUID, short: tuple[Shortage, ...], at: datetime) -> "Claim":
-        """The order gets nothing, since these lines are short."""
+        """Refuse the order, because these lines are short."""
         claim = cls(order_id=order_id, status=cls.Status.FAILED, short=msgspec.to_builtins(short), answered_at=at)
         claim.answer()
         return claim
 
     @classmethod
     def void(cls, *, order_id: UUID, at: datetime) -> "Claim":
-        """The order was cancelled before it was heard of: it gets nothing, and needs no answer."""
+        """Note that the order was cancelled before its creation arrived: it gets nothing and needs no answer."""
         return cls(order_id=order_id, status=cls.Status.RELEASED, answered_at=at)
 
     # Mutators
 
     def answer(self) -> None:
-        """Announce the answer, the first time or again. One that was released has no answer any more."""
+        """Announce the answer, for the first time or again. A released claim has none."""
         if self.status == self.Status.LOCKED:
             self.record(InventoryLocked(order_id=self.order_id))
         elif self.status == self.Status.FAILED:
@@ -85,14 +86,14 @@ class Claim(Aggregate):
             )
 
     def release(self) -> bool:
-        """The order no longer holds anything; whether it did before."""
-        held = self.status == self.Status.LOCKED
+        """Release what the order holds; return whether it held anything."""
+        was_locked = self.status == self.Status.LOCKED
         self.status = self.Status.RELEASED
-        return held
+        return was_locked
 
 
 class Reservation(models.Model):
-    """A quantity of one SKU that is held for one order, as long as its claim is locked."""
+    """A quantity of one SKU held for one order while its claim is locked."""
 
     claim = models.ForeignKey(Claim, on_delete=models.PROTECT, related_name="reservations", db_index=False)
     sku = models.CharField("SKU", max_length=64)
@@ -109,7 +110,7 @@ class Reservation(models.Model):
 
 
 class StockItem(Aggregate):
-    """How much there is of one SKU: for sale, and held for orders. Both are the sums of its movements."""
+    """The stock of one SKU: available for sale, and reserved for orders. Both are sums of its movements."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True)
     available = models.BigIntegerField(default=0)
@@ -131,7 +132,7 @@ class StockItem(Aggregate):
 
     @classmethod
     def open(cls, *, sku: str) -> "StockItem":
-        """An item of which there is nothing yet."""
+        """Make an item with nothing in stock."""
         item = cls(sku=sku)
         item.record(StockChanged(sku=sku, available=0, reserved=0))
         return item
@@ -139,14 +140,14 @@ class StockItem(Aggregate):
     # Mutators
 
     def receive(self, quantity: int, *, note: str, at: datetime) -> None:
-        """Goods came in."""
+        """Add goods that arrived."""
         self._move(policies.RECEIVED, quantity, at=at, note=note)
 
     def adjust(self, quantity: int, *, note: str, at: datetime) -> None:
-        """A count found more (or, negative, less) than the books had. :raises UnableToTake: below zero."""
+        """Correct by what a count found: positive for more, negative for less. :raises UnableToTake: below zero."""
         if self.available + quantity < 0:
             raise UnableToTake(
-                f"Only {self.available} of {self.sku} are available: the most that can be taken away.",
+                f"Only {self.available} of {self.sku} are available: no more than that can be taken away.",
                 sku=self.sku,
                 available=self.available,
                 quantity=quantity,
@@ -154,11 +155,11 @@ class StockItem(Aggregate):
         self._move(policies.ADJUSTED, quantity, at=at, note=note)
 
     def reserve(self, quantity: int, *, order_id: UUID, at: datetime) -> None:
-        """From available to reserved, for an order."""
+        """Move from available to reserved, for an order."""
         self._move(policies.RESERVED, quantity, at=at, order_id=order_id)
 
     def release(self, quantity: int, *, order_id: UUID, at: datetime) -> None:
-        """Back from reserved to available: the order came to nothing."""
+        """Move back from reserved to available: the order was cancelled."""
         self._move(policies.RELEASED, quantity, at=at, order_id=order_id)
 
     def _move(self, kind: str, quantity: int, **cause: Any) -> None:
@@ -170,7 +171,7 @@ class StockItem(Aggregate):
 
 
 class StockMovement(models.Model):
-    """A line of the ledger: what changed a stock item, and why. Never changed, never deleted."""
+    """A line of the ledger: one change of a stock item, and its cause. Never changed or deleted."""
 
     class Kind(models.TextChoices):
         RECEIVED = policies.RECEIVED
@@ -187,7 +188,10 @@ class StockMovement(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("sku", "id"), name="inventory_movement_sku"),)
+        indexes = (
+            models.Index(fields=("sku", "id"), name="inventory_movement_sku"),
+            models.Index(fields=("sku", "kind", "id"), name="inventory_movement_kind"),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=("order_id", "sku", "kind"),
@@ -207,10 +211,16 @@ class StockMovement(models.Model):
         return f"{self.kind} {self.quantity} × {self.sku}"
 
 
+class IdempotencyKey(idempotency.IdempotencyKey): ...
+
+
 class Outbox(messaging.Outbox): ...
 
 
 class OutboxEvent(messaging.OutboxEvent): ...
+
+
+class Fence(messaging.Fence): ...
 
 
 class Subscription(messaging.Subscription): ...
@@ -219,4 +229,10 @@ class Subscription(messaging.Subscription): ...
 class Cursor(messaging.Cursor): ...
 
 
+class Generation(messaging.Generation): ...
+
+
 class DeadLetter(messaging.DeadLetter): ...
+
+
+class LetterRetry(messaging.LetterRetry): ...

@@ -12,11 +12,11 @@ EFFECTS: Mapping[str, tuple[int, int]] = {
     RELEASED: (1, -1),
     ADJUSTED: (1, 0),
 }
-"""What one unit of each kind of movement does to (available, reserved)."""
+"""The effect of one unit of each kind of movement on (available, reserved)."""
 
 
 def needs_of(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """What an order needs of each SKU: lines of one SKU are added up."""
+    """Add up the quantities of each SKU."""
     needs: dict[str, int] = {}
     for sku, quantity in lines:
         needs[sku] = needs.get(sku, 0) + quantity
@@ -24,7 +24,7 @@ def needs_of(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def shortages(needs: Mapping[str, int], available: Mapping[str, int]) -> tuple[Shortage, ...]:
-    """Every SKU of which there is less than needed; a SKU that is not in stock at all has 0 available."""
+    """List every SKU that is short; one without a stock item has 0 available."""
     return tuple(
         Shortage(sku=sku, requested=quantity, available=available.get(sku, 0))
         for sku, quantity in needs.items()

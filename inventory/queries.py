@@ -1,4 +1,4 @@
-"""What views need to read of the inventory."""
+"""Queries of the inventory, for its views."""
 
 from django.db.models import QuerySet
 
@@ -7,19 +7,19 @@ from shop.errors import NotFound
 
 
 def items() -> "QuerySet[StockItem]":
-    """Every stock item."""
-    found: QuerySet[StockItem] = StockItem.objects.all()
-    return found
+    """Select every stock item."""
+    everything: QuerySet[StockItem] = StockItem.objects.all()
+    return everything
 
 
 def item(sku: str) -> StockItem:
-    """How much there is of one SKU. :raises NotFound:"""
-    found = items().filter(sku=sku).first()
-    if found is None:
+    """Load one stock item. :raises NotFound:"""
+    item = items().filter(sku=sku).first()
+    if item is None:
         raise NotFound(f"There is no stock item {sku!r}.", sku=sku)
-    return found
+    return item
 
 
 def movements(sku: str) -> "QuerySet[StockMovement]":
-    """The ledger of one SKU. :raises NotFound: if it has no stock item."""
+    """Select the ledger of one SKU. :raises NotFound: if it has no stock item."""
     return StockMovement.objects.filter(sku=item(sku).sku)

@@ -1,10 +1,14 @@
-"""How the inventory reacts to what others say."""
+"""The inventory's reactions to other contexts' events, and its periodic tasks."""
 
+from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
+from inventory.models import IdempotencyKey
 from inventory.services import StockRoom, items_for
 from orders.events import OrderCancelled, OrderCreated, OrderEvent
 from shop.catalogue.events import ProductAdded
+from shop.idempotency import forget_keys
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
@@ -14,11 +18,11 @@ from shop.messaging.reactions import consumes
 def reserve_stock(batch: Batch) -> None:
     """Reserve for each created order in turn, all lines or nothing; release for each that was cancelled.
 
-    Everything the batch touches is loaded once and stored once. Orders of one SKU see each other, since
-    they share its item; the first in the lane is served first.
+    Loads once and stores once whatever the batch touches. Orders of one SKU share its item, so each sees what
+    those before it reserved; the first in the lane is served first.
     """
     room = StockRoom(
-        orders=[fact.order_id for fact in batch.of(OrderEvent)],
+        orders=[event.order_id for event in batch.of(OrderEvent)],
         skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
     )
     now = timezone.now()
@@ -33,6 +37,12 @@ def reserve_stock(batch: Batch) -> None:
 
 @consumes("catalogue", ProductAdded)
 def open_stock_items(batch: Batch) -> None:
-    """Have an item, with nothing in it, for each product of the catalogue."""
+    """Make an empty stock item for each new product of the catalogue."""
     items = items_for(event.sku for event in batch.of(ProductAdded))
     store(*(item for item in items.values() if item.recorded))
+
+
+@shared_task
+def forget_idempotency_keys() -> None:
+    """Delete Idempotency-Keys that are older than their life."""
+    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)

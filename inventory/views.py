@@ -12,12 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from inventory import queries, services
-from inventory.models import StockItem, StockMovement
+from inventory.models import IdempotencyKey, StockItem, StockMovement
 from shop.api.authentication import HasNeeded
 from shop.api.bodies import Body, Whole, valid_sku
+from shop.api.idempotency import idempotent
 from shop.values import MAX_QUANTITY
 
-MOST = MAX_QUANTITY * 1000  # pieces in one movement
+MOST = MAX_QUANTITY * 1000  # units in one movement
 
 
 class StockShape(serializers.ModelSerializer[StockItem]):
@@ -38,8 +39,10 @@ class Receipt(Body):
 
 
 class Adjustment(Body):
-    quantity = Whole(min_value=-MOST, max_value=MOST, help_text="Signed; what the count found more or less.")
-    note = serializers.CharField(max_length=200, help_text="Why.")
+    quantity = Whole(
+        min_value=-MOST, max_value=MOST, help_text="The difference that a count found: positive or negative."
+    )
+    note = serializers.CharField(max_length=200, help_text="The reason, for the ledger.")
 
     def validate_quantity(self, quantity: int) -> int:
         if quantity == 0:
@@ -58,7 +61,7 @@ class StockList(generics.ListAPIView[StockItem]):
 
     @extend_schema(operation_id="inventory_stock_list")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The stock, by SKU."""
+        """List the stock, by SKU."""
         return self.list(request)
 
 
@@ -68,7 +71,7 @@ class StockDetail(APIView):
 
     @extend_schema(operation_id="inventory_stock_retrieve", responses=StockShape)
     def get(self, request: Request, sku: str) -> Response:
-        """How much there is of one SKU, for sale and reserved for orders."""
+        """Retrieve the stock of one SKU: available for sale, and reserved for orders."""
         return Response(StockShape(queries.item(valid_sku(sku))).data)
 
 
@@ -77,11 +80,12 @@ class ReceiveStock(APIView):
     needs: ClassVar = {"POST": "inventory.change_stockitem"}
 
     @extend_schema(operation_id="inventory_stock_receive", request=Receipt, responses=StockShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, sku: str) -> Response:
-        """Goods came in. Sent twice, it counts twice: look at the movements before repeating it."""
-        given = Receipt(data=request.data)
-        given.is_valid(raise_exception=True)
-        item = services.receive_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())
+        """Receive goods. Without an Idempotency-Key, a request that is sent twice counts twice."""
+        body = Receipt(data=request.data)
+        body.is_valid(raise_exception=True)
+        item = services.receive_stock(sku=valid_sku(sku), **body.validated_data, at=timezone.now())
         return Response(StockShape(item).data)
 
 
@@ -90,11 +94,12 @@ class AdjustStock(APIView):
     needs: ClassVar = {"POST": "inventory.change_stockitem"}
 
     @extend_schema(operation_id="inventory_stock_adjust", request=Adjustment, responses=StockShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, sku: str) -> Response:
-        """A count found more, or less. Sent twice, it counts twice: look at the movements before repeating it."""
-        given = Adjustment(data=request.data)
-        given.is_valid(raise_exception=True)
-        item = services.adjust_stock(sku=valid_sku(sku), **given.validated_data, at=timezone.now())
+        """Correct the stock by a count. Without an Idempotency-Key, a request that is sent twice counts twice."""
+        body = Adjustment(data=request.data)
+        body.is_valid(raise_exception=True)
+        item = services.adjust_stock(sku=valid_sku(sku), **body.validated_data, at=timezone.now())
         return Response(StockShape(item).data)
 
 
@@ -118,5 +123,5 @@ class Movements(generics.ListAPIView[StockMovement]):
 
     @extend_schema(operation_id="inventory_stock_movements")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The ledger of one SKU, newest first: why there is what there is."""
+        """List the movements of one SKU, newest first."""
         return self.list(request)

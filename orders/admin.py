@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from orders import services
-from orders.events import CancelledByStaff, OutOfStock
+from orders.events import CancelledByStaff, OutOfStock, UnknownReason
 from orders.models import MemberCopy, Order, ProductCopy, Status
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
-from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link, pretty
 from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
 
@@ -22,7 +22,7 @@ COLOURS = {Status.OPEN: "info", Status.CONFIRMED: "success", Status.SHIPPED: "pr
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """The open orders, through their index; lists by other states are the read model's."""
+    """Filter for open orders, which have an index; the read model lists the other states."""
 
     title = "undecided"
     parameter_name = "open"
@@ -96,8 +96,10 @@ class OrderPage(ReadOnlyPage):
             case None:
                 return NOTHING
             case OutOfStock(lines=lines, detail=detail):
-                short = (f"{line.sku}: {line.requested} wanted, {line.available} available" for line in lines)
+                short = (f"{line.sku}: {line.requested} requested, {line.available} available" for line in lines)
                 return f"{detail} {'; '.join(short)}"
+            case UnknownReason(detail=detail, data=data):
+                return f"{detail} {pretty(data)}"
             case reason:
                 return reason.detail
 
@@ -121,7 +123,7 @@ class OrderPage(ReadOnlyPage):
     @admin.action(permissions=["operate"], description="Cancel the orders")
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         orders = list(queryset)
-        asked = confirmed(
+        question = confirmed(
             self,
             request,
             orders,
@@ -129,22 +131,22 @@ class OrderPage(ReadOnlyPage):
             title=f"Cancel {counted(len(orders), 'order')}",
             text="Whatever is reserved for them is released. This cannot be undone.",
         )
-        if asked is None:
+        if question is None:
             each(self, request, orders, lambda order: cancel(order.pk), done=("order", "cancelled"), log=CANCELLED)
-        return asked
+        return question
 
 
 CANCELLED = "Cancelled for the shop."
 
 
 def cancel(order_id: UUID) -> Order:
-    """Cancel an order in the shop's name. :raises UnableToCancel: :raises NotFound:"""
+    """Cancel an order on behalf of the shop. :raises UnableToCancel: :raises NotFound:"""
     return services.cancel_order(order_id=order_id, reason=CancelledByStaff(), at=timezone.now())
 
 
 @admin.register(ProductCopy)
 class ProductCopyPage(ReadOnlyPage):
-    """What orders know of a product."""
+    """The orders context's copy of a product."""
 
     list_display = ("sku", "name", "category", "amount", "listed")
     search_fields = ("sku",)
@@ -158,7 +160,7 @@ class ProductCopyPage(ReadOnlyPage):
 
 @admin.register(MemberCopy)
 class MemberCopyPage(ReadOnlyPage):
-    """What orders know of a member."""
+    """The orders context's copy of a member."""
 
     list_display = ("member_id", "active")
     search_fields: Sequence[str] = ("member_id",)

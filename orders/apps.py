@@ -14,5 +14,5 @@ class OrdersConfig(ContextConfig):
     roles = {"orders": ("view_order", "change_order")}
     sweeps = (
         Sweep("expire-open-orders", "orders.tasks.expire_open_orders", every=settings.ORDER_SWEEP_INTERVAL),
-        Sweep("forget-idempotency-keys", "orders.tasks.forget_idempotency_keys", every=3600),
+        Sweep("forget-order-keys", "orders.tasks.forget_idempotency_keys", every=3600),
     )

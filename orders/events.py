@@ -1,5 +1,6 @@
-"""What the orders context says."""
+"""The events that the orders context publishes."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,7 +17,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     category: str
     price: int
-    """Minor units, for one piece."""
+    """Minor units per unit sold."""
     quantity: int
 
 
@@ -34,7 +35,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
     detail: ClassVar[str]
 
     def shown(self) -> dict[str, Any]:
-        """As readers are shown it: ``code``, ``detail`` and its own fields."""
+        """Return what readers see: ``code``, ``detail`` and the reason's own fields."""
         data = msgspec.to_builtins(self)
         return {"code": data["code"], "detail": self.detail, **data}
 
@@ -58,7 +59,30 @@ class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
     detail = "The order could not be decided in time."
 
 
-AnyReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
+KnownReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
+
+
+class UnknownReason(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason that a newer orders context gave; its fields are kept and shown as they came."""
+
+    data: Mapping[str, Any]
+    detail: ClassVar[str] = "The order was cancelled."
+
+    def shown(self) -> dict[str, Any]:
+        """Return what readers see: ``code``, a neutral ``detail`` and whatever else the reason says."""
+        return {**self.data, "code": str(self.data.get("code", "unknown")), "detail": self.detail}
+
+
+AnyReason = KnownReason | UnknownReason
+
+
+def read_reason(data: Mapping[str, Any]) -> AnyReason:
+    """Read the reason of an :class:`OrderCancelled`. Never fails: what is not understood is :class:`UnknownReason`."""
+    try:
+        reason: AnyReason = msgspec.convert(data, KnownReason)
+    except msgspec.ValidationError:
+        reason = UnknownReason(data=data)
+    return reason
 
 
 class OrderEvent(Event):
@@ -81,14 +105,15 @@ class OrderCreated(OrderEvent):
 
 @event("orders.order-confirmed")
 class OrderConfirmed(OrderEvent):
-    """Everything that the order needs is reserved for it."""
+    """All of the order's lines are reserved."""
 
     at: datetime
 
 
 @event("orders.order-cancelled")
 class OrderCancelled(OrderEvent):
-    """The order came to nothing; whoever reserved something for it releases it."""
+    """The order was cancelled; participants release what they hold."""
 
-    reason: AnyReason
+    reason: Mapping[str, Any]
+    """Read it by :func:`read_reason`."""
     at: datetime

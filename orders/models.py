@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from functools import cached_property
+from uuid import UUID
 
 import msgspec
 from django.db import models
 from uuid_utils.compat import uuid7
 
-from orders.events import AnyReason, Line, OrderCancelled, OrderConfirmed, OrderCreated
+from orders.events import AnyReason, KnownReason, Line, OrderCancelled, OrderConfirmed, OrderCreated, read_reason
+from shop import idempotency
 from shop.errors import DomainError
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -26,7 +28,7 @@ class UnableToCancel(DomainError):
 
 
 class Status(models.TextChoices):
-    """Where an order is in its life. The values are part of the API."""
+    """The stages of an order's life. The values are part of the API."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -35,7 +37,7 @@ class Status(models.TextChoices):
 
 
 class Order(Aggregate):
-    """What a member asked for, and what became of it."""
+    """An order of a member: its lines, its status and how it was decided."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     member_id = models.BigIntegerField("member")
@@ -69,10 +71,12 @@ class Order(Aggregate):
     # Factories
 
     @classmethod
-    def place(cls, *, member_id: int, lines: tuple[Line, ...], currency: str, at: datetime) -> "Order":
-        """A new order, open: nothing is reserved for it yet. ``lines`` has each SKU once."""
+    def place(
+        cls, *, member_id: int, lines: tuple[Line, ...], currency: str, at: datetime, id: UUID | None = None
+    ) -> "Order":
+        """Make a new, open order; nothing is reserved for it yet. ``lines`` has each SKU once."""
         total = sum(line.price * line.quantity for line in lines)
-        order = cls(member_id=member_id, total=total, currency=currency, placed_at=at)
+        order = cls(id=id or uuid7(), member_id=member_id, total=total, currency=currency, placed_at=at)
         order.attach(
             *(
                 OrderLine(order_id=order.pk, number=number, **msgspec.structs.asdict(line))
@@ -90,14 +94,14 @@ class Order(Aggregate):
     # Mutators
 
     def confirm(self, *, at: datetime) -> None:
-        """Everything it needs is reserved. :raises UnableToConfirm: unless the order is open."""
+        """Confirm the order: all of its lines are reserved. :raises UnableToConfirm: unless it is open."""
         if self.status != Status.OPEN:
             raise UnableToConfirm(f"Order {self.pk} is {self.status}: only an open order can be confirmed.")
         self.status, self.confirmed_at = Status.CONFIRMED, at
         self.record(OrderConfirmed(order_id=self.pk, at=at))
 
-    def cancel(self, *, reason: AnyReason, at: datetime) -> None:
-        """It comes to nothing. :raises UnableToCancel: if it is cancelled already, or has shipped."""
+    def cancel(self, *, reason: KnownReason, at: datetime) -> None:
+        """Cancel the order. :raises UnableToCancel: if it is cancelled already, or has shipped."""
         if not self.can_be_cancelled:
             raise UnableToCancel(
                 f"Order {self.pk} is {self.status}: only an open or confirmed order can be cancelled.",
@@ -105,13 +109,13 @@ class Order(Aggregate):
             )
         self.status, self.cancelled_at = Status.CANCELLED, at
         self.reason_data = msgspec.to_builtins(reason)
-        self.record(OrderCancelled(order_id=self.pk, reason=reason, at=at))
+        self.record(OrderCancelled(order_id=self.pk, reason=self.reason_data, at=at))
 
     # Queries
 
     @cached_property
     def snapshot(self) -> tuple[Line, ...]:
-        """Its lines, as they were when it was placed."""
+        """The lines as they were when the order was placed."""
         return tuple(
             Line(sku=line.sku, name=line.name, category=line.category, price=line.price, quantity=line.quantity)
             for line in self.lines.all()
@@ -119,22 +123,22 @@ class Order(Aggregate):
 
     @property
     def can_be_cancelled(self) -> bool:
-        """Whether it is open or confirmed."""
+        """Whether the order is open or confirmed."""
         return self.status in (Status.OPEN, Status.CONFIRMED)
 
     @property
     def reason(self) -> AnyReason | None:
-        """Why it was cancelled."""
-        return None if self.reason_data is None else msgspec.convert(self.reason_data, AnyReason)
+        """Why the order was cancelled; ``None`` if it was not."""
+        return None if self.reason_data is None else read_reason(self.reason_data)
 
     @property
     def decided_at(self) -> datetime | None:
-        """When it was first confirmed or cancelled."""
+        """When the order was first confirmed or cancelled."""
         return self.confirmed_at or self.cancelled_at
 
     @property
     def history(self) -> list[tuple[str, datetime]]:
-        """Each status it came to, and when, in order."""
+        """Each status that the order has had, and since when, oldest first."""
         moments = (
             (Status.OPEN, self.placed_at),
             (Status.CONFIRMED, self.confirmed_at),
@@ -166,24 +170,18 @@ class OrderLine(models.Model):
         return f"{self.quantity} × {self.name}"
 
 
-class IdempotencyKey(models.Model):
-    """A member's name for a request, so that a repeated one gets the first one's answer."""
+class IdempotencyKey(idempotency.IdempotencyKey):
+    """A key that placed an order refers to the order, as it is now; any other key holds its answer."""
 
-    member_id = models.BigIntegerField()
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField("SHA-256 of what was asked", max_length=64)
-    order_id = models.UUIDField()
-    created_at = models.DateTimeField(db_index=True)
+    user_id = models.BigIntegerField("user", db_column="member_id")
+    order_id = models.UUIDField("order", null=True, blank=True)
 
-    class Meta:
-        constraints = (models.UniqueConstraint(fields=("member_id", "key"), name="orders_idempotencykey_once"),)
-
-    def __str__(self) -> str:
-        return self.key
+    class Meta(idempotency.IdempotencyKey.Meta):
+        pass
 
 
 class ProductCopy(models.Model):
-    """What orders need to know of a product, copied from the catalogue's events."""
+    """The fields of a product that pricing needs, copied from the catalogue's events."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True)
     name = models.CharField(max_length=200)
@@ -218,10 +216,19 @@ class Outbox(messaging.Outbox): ...
 class OutboxEvent(messaging.OutboxEvent): ...
 
 
+class Fence(messaging.Fence): ...
+
+
 class Subscription(messaging.Subscription): ...
 
 
 class Cursor(messaging.Cursor): ...
 
 
+class Generation(messaging.Generation): ...
+
+
 class DeadLetter(messaging.DeadLetter): ...
+
+
+class LetterRetry(messaging.LetterRetry): ...

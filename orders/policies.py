@@ -7,14 +7,14 @@ from orders.events import Line
 
 
 class Wanted(NamedTuple):
-    """A line as the buyer asked for it."""
+    """A line that the buyer requested."""
 
     sku: str
     quantity: int
 
 
 class Offer(Protocol):
-    """A product as orders know it."""
+    """The fields of a product that taking an order needs."""
 
     sku: str
     name: str
@@ -24,7 +24,7 @@ class Offer(Protocol):
 
 
 def merge(lines: Sequence[Wanted]) -> list[Wanted]:
-    """One line for each SKU, quantities added up, in the order of first mention."""
+    """Merge lines of one SKU into one, adding up quantities, in the order of first mention."""
     quantities: dict[str, int] = {}
     for line in lines:
         quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
@@ -32,18 +32,18 @@ def merge(lines: Sequence[Wanted]) -> list[Wanted]:
 
 
 def faults(lines: Sequence[Wanted], offers: Mapping[str, Offer]) -> list[dict[str, Any]]:
-    """What is wrong with each line that cannot be ordered: ``sku``, ``code`` and ``detail``."""
-    found = []
+    """List the lines that cannot be ordered, and why: ``sku``, ``code`` and ``detail`` of each."""
+    refused = []
     for sku, _ in lines:
         if sku not in offers:
-            found.append({"sku": sku, "code": "unknown_product", "detail": f"There is no product {sku!r}."})
+            refused.append({"sku": sku, "code": "unknown_product", "detail": f"There is no product {sku!r}."})
         elif not offers[sku].listed:
-            found.append({"sku": sku, "code": "not_listed", "detail": f"{offers[sku].name} is not for sale now."})
-    return found
+            refused.append({"sku": sku, "code": "not_listed", "detail": f"{offers[sku].name} is not for sale now."})
+    return refused
 
 
 def price(lines: Sequence[Wanted], offers: Mapping[str, Offer]) -> tuple[Line, ...]:
-    """The lines with what the products are called and cost now: a snapshot that later changes do not touch."""
+    """Add names and prices as they are now: a snapshot, which later changes do not touch."""
     return tuple(
         Line(
             sku=sku,

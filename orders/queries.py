@@ -1,4 +1,4 @@
-"""What views need to read of the orders context."""
+"""Queries of the orders context, for its views."""
 
 from uuid import UUID
 
@@ -11,21 +11,21 @@ from shop.messaging.producer import queue_position
 
 
 def orders() -> "QuerySet[Order]":
-    """Orders with their lines, in two queries for any number."""
-    found: QuerySet[Order] = Order.objects.prefetch_related("lines")
-    return found
+    """Select orders with their lines, in two queries for any number."""
+    everything: QuerySet[Order] = Order.objects.prefetch_related("lines")
+    return everything
 
 
 def order(order_id: UUID) -> Order:
-    """An order with its lines. :raises NotFound:"""
-    found = orders().filter(pk=order_id).first()
-    if found is None:
+    """Load an order with its lines. :raises NotFound:"""
+    order = orders().filter(pk=order_id).first()
+    if order is None:
         raise NotFound(f"There is no order {order_id}.")
-    return found
+    return order
 
 
 def place_in_queue(order: Order) -> queue_position.Place | None:
-    """Where an open order stands in the inventory's queue; ``None`` once it is decided."""
+    """Locate an open order in the inventory's queue; ``None`` once it is decided."""
     if order.status != Status.OPEN:
         return None
     return queue_position.place_in_queue(

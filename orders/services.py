@@ -1,4 +1,4 @@
-"""What can be done to orders: one business act and one transaction each."""
+"""Commands on orders: one business act and one transaction each."""
 
 import hashlib
 import json
@@ -8,14 +8,19 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from uuid_utils.compat import uuid7
 
-from orders.events import AnyReason, TimedOut
+from orders.events import KnownReason, TimedOut
 from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
+from shop.idempotency import KeyReused
 from shop.messaging.aggregates import store
+from shop.messaging.producer.locks import LaneHeld
+from shop.messaging.producer.outbox import id_in_free_lane
+from shop.messaging.producer.partitions import PartitionMissing
 
-SWEEP = 1000  # orders, or keys, that one sweep handles in one transaction, at the most
+SWEEP = 1000  # orders that one transaction cancels, at most
 
 
 class OrderRefused(Invalid):
@@ -25,20 +30,14 @@ class OrderRefused(Invalid):
 
 
 class MemberInactive(DomainError):
-    """A member that was deactivated places no new orders."""
+    """Inactive members cannot place orders."""
 
     code = "member_inactive"
     status = 403
 
 
-class KeyReused(Invalid):
-    """An Idempotency-Key stands for one request; this is another."""
-
-    code = "idempotency_key_reused"
-
-
 def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> tuple[Order, bool]:
-    """Place an order, or find the one that the same key placed before; whether it is new.
+    """Place an order, or return the one that the same key placed before; and whether it is new.
 
     It needs the orders database alone. The order, its lines, its event and the key are one transaction;
     of two requests with one key at once, the second waits for the first to commit and gets its order.
@@ -50,7 +49,7 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
     if earlier is not None:
         return earlier, False
     try:
-        return _place(member_id, lines, key, at), True
+        return _place_in_a_free_lane(member_id, lines, key, at), True
     except IntegrityError:
         earlier = _placed_before(member_id, key, lines)
         if earlier is None:
@@ -58,44 +57,52 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
         return earlier, False
 
 
-def forget_keys(*, at: datetime, life: timedelta) -> int:
-    """Delete the Idempotency-Keys that are older than ``life``, some at a time; how many."""
-    total = 0
-    while True:
-        old = IdempotencyKey.objects.filter(created_at__lt=at - life).order_by("created_at")
-        count, _ = IdempotencyKey.objects.filter(pk__in=old.values("pk")[:SWEEP]).delete()
-        total += count
-        if count < SWEEP:
-            return total
+def _place_in_a_free_lane(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+    """Place the order, and once more, in a new transaction, if its lane is held or a partition had to be made."""
+    try:
+        return _place(member_id, lines, key, at, patient=False)
+    except LaneHeld:
+        return _place(member_id, lines, key, at, id=id_in_free_lane("orders", uuid7))
+    except PartitionMissing:
+        return _place(member_id, lines, key, at)
 
 
-def _place(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+def _place(
+    member_id: int,
+    lines: Sequence[Wanted],
+    key: str | None,
+    at: datetime,
+    *,
+    id: UUID | None = None,
+    patient: bool = True,
+) -> Order:
     with transaction.atomic(using="orders"):
         if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
             raise MemberInactive("This member is deactivated and cannot place orders. Ask the shop.")
         offers = ProductCopy.objects.in_bulk([line.sku for line in lines])
-        if found := faults(lines, offers):
-            raise OrderRefused(f"{len(found)} of {len(lines)} lines cannot be ordered.", lines=found)
-        order = Order.place(member_id=member_id, lines=price(lines, offers), currency=settings.CURRENCY, at=at)
+        if refused := faults(lines, offers):
+            raise OrderRefused(f"{len(refused)} of {len(lines)} lines cannot be ordered.", lines=refused)
+        priced = price(lines, offers)
+        order = Order.place(id=id, member_id=member_id, lines=priced, currency=settings.CURRENCY, at=at)
         if key is not None:
             order.attach(
                 IdempotencyKey(
-                    member_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
+                    user_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
                 )
             )
-        store(order)
+        store(order, patient=patient)
     return order
 
 
 def _placed_before(member_id: int, key: str | None, lines: Sequence[Wanted]) -> Order | None:
-    """The order that the key stands for, if any. :raises KeyReused: if it was asked for with other lines."""
+    """Return the order that the key placed, if any. :raises KeyReused: if the key stands for another request."""
     if key is None:
         return None
-    bound = IdempotencyKey.objects.filter(member_id=member_id, key=key).first()
+    bound = IdempotencyKey.objects.filter(user_id=member_id, key=key).first()
     if bound is None:
         return None
-    if bound.fingerprint != _fingerprint(lines):
-        raise KeyReused(f"Idempotency-Key {key!r} stands for another order: use a new key for a new request.")
+    if bound.order_id is None or bound.fingerprint != _fingerprint(lines):
+        raise KeyReused(key)
     order: Order = Order.objects.get(pk=bound.order_id)
     return order
 
@@ -104,8 +111,8 @@ def _fingerprint(lines: Sequence[Wanted]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime) -> Order:
-    """Cancel an order that has not shipped; what is reserved for it is released by events.
+def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:
+    """Cancel an order that has not shipped; events then release what is reserved for it.
 
     :raises NotFound: :raises UnableToCancel:
     """
@@ -119,9 +126,9 @@ def cancel_order(*, order_id: UUID, reason: AnyReason, at: datetime) -> Order:
 
 
 def expire_open_orders(*, at: datetime, limit: timedelta) -> int:
-    """Cancel what is still open ``limit`` after it was placed; how many were cancelled.
+    """Cancel orders still open ``limit`` after they were placed; return how many.
 
-    Orders that another transaction is deciding at the moment are left to it.
+    Skips orders that another transaction is deciding.
     """
     total = 0
     while True:

@@ -1,4 +1,4 @@
-"""How orders react to what others say, and what they do when time passes."""
+"""The orders context's reactions to other contexts' events, and its periodic tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,9 @@ from django.utils import timezone
 from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
 from orders import services
 from orders.events import OutOfStock, Short
-from orders.models import MemberCopy, Order, ProductCopy, Status
+from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
+from shop.idempotency import forget_keys
 from shop.members.events import MemberChanged, MemberEvent, MemberJoined
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
@@ -24,9 +25,9 @@ from shop.messaging.reactions import consumes
 def settle_orders(batch: Batch) -> None:
     """Confirm each order whose stock is reserved; cancel each whose stock is short.
 
-    An answer for an order that was cancelled meanwhile is only noted: its cancellation follows it to the
-    inventory, which then releases. A "no" that comes after all cancels a confirmed order. An answer for
-    an order that this database does not have (it was restored) is left to the audit, which names it.
+    An answer for an order that was cancelled meanwhile changes nothing: the inventory hears of the cancellation
+    too, and then releases. A late refusal cancels a confirmed order. An answer for an order that this database
+    does not have, since it was restored, is left for the audit to report.
     """
     ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
     orders = {order.pk: order for order in Order.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
@@ -43,17 +44,17 @@ def settle_orders(batch: Batch) -> None:
 
 @consumes("catalogue", ProductAdded, ProductChanged, ProductListed, ProductDelisted)
 def copy_products(batch: Batch) -> None:
-    """Keep the few fields of each product that pricing an order needs.
+    """Copy the few fields of each product that pricing an order needs.
 
-    A product that is unknown here, since an operator discarded the event that added it, cannot be listed.
+    Listing a product that is unknown here, since an operator discarded the event that added it, does nothing.
     """
     skus = {event.sku for event in batch.of(ProductEvent)}
     copies = ProductCopy.objects.in_bulk(skus)
     for received in batch:
         match received.data:
-            case ProductAdded(sku=sku) | ProductChanged(sku=sku) as facts:
+            case ProductAdded(sku=sku) | ProductChanged(sku=sku) as product:
                 copies[sku] = ProductCopy(
-                    sku=sku, name=facts.name, category=facts.category, price=facts.price, listed=facts.listed
+                    sku=sku, name=product.name, category=product.category, price=product.price, listed=product.listed
                 )
             case ProductListed(sku=sku) if sku in copies:
                 copies[sku].listed = True
@@ -64,15 +65,15 @@ def copy_products(batch: Batch) -> None:
 
 @consumes("members", MemberJoined, MemberChanged)
 def copy_members(batch: Batch) -> None:
-    """Keep whether each member may place orders."""
+    """Copy whether each member may place orders."""
     copies = {
-        fact.member_id: MemberCopy(member_id=fact.member_id, active=fact.active) for fact in batch.of(MemberEvent)
+        event.member_id: MemberCopy(member_id=event.member_id, active=event.active) for event in batch.of(MemberEvent)
     }
     _upsert(copies, "member_id", ["active"])
 
 
 def _upsert(copies: Mapping[Any, models.Model], key: str, fields: list[str]) -> None:
-    """Write copies, new or changed, in the order of their keys."""
+    """Insert or update copies, in the order of their keys."""
     rows = [copies[pk] for pk in sorted(copies)]
     if rows:
         type(rows[0])._default_manager.bulk_create(
@@ -82,11 +83,11 @@ def _upsert(copies: Mapping[Any, models.Model], key: str, fields: list[str]) -> 
 
 @shared_task
 def expire_open_orders() -> None:
-    """Cancel the orders that were not decided in time."""
+    """Cancel orders that were not decided in time."""
     services.expire_open_orders(at=timezone.now(), limit=settings.ORDER_TIME_LIMIT)
 
 
 @shared_task
 def forget_idempotency_keys() -> None:
-    """Delete the keys that no client will send again."""
-    services.forget_keys(at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)
+    """Delete Idempotency-Keys that are older than their life."""
+    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)

@@ -1,7 +1,6 @@
-"""Orders over HTTP. One order is answered here, by its owner; lists are the read model's."""
+"""Orders over HTTP: one order at a time. Lists are the read model's."""
 
 import hashlib
-import re
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +17,13 @@ from rest_framework.views import APIView
 
 from orders import queries, services
 from orders.events import CancelledByMember, CancelledByStaff
-from orders.models import Order, Status
+from orders.models import IdempotencyKey, Order, Status
 from orders.policies import Wanted, merge
 from shop.api.authentication import member_id_of
 from shop.api.bodies import Body, Whole
+from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
-
-_printable = re.compile(r"[\x20-\x7e]{1,255}")
 
 # --- Shapes ---------------------------------------------------------------------------------------
 
@@ -39,11 +37,11 @@ class WantedOrder(Body):
     lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=MAX_LINES)
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
-        """Lines of one SKU are one line."""
+        """Merge lines of one SKU."""
         merged = merge([Wanted(**line) for line in lines])
         for sku, quantity in merged:
             if quantity > MAX_QUANTITY:
-                rule = f"The lines of {sku} add up to {quantity}; an order takes {MAX_QUANTITY} at the most."
+                rule = f"The lines of {sku} add up to {quantity}; an order takes at most {MAX_QUANTITY}."
                 raise serializers.ValidationError(rule, code="max_value")
         return merged
 
@@ -52,7 +50,7 @@ class LineShape(serializers.Serializer[Any]):
     sku = serializers.CharField()
     name = serializers.CharField()
     quantity = serializers.IntegerField()
-    price = serializers.IntegerField(help_text="Of one piece, in the minor unit of the order's currency.")
+    price = serializers.IntegerField(help_text="Per unit, in the minor unit of the order's currency.")
 
 
 class ShortShape(serializers.Serializer[Any]):
@@ -78,7 +76,7 @@ class MomentShape(serializers.Serializer[Any]):
 
 
 class OrderShape(serializers.Serializer[Any]):
-    """An order as clients see it: what :func:`shown` gives, for the schema."""
+    """An order as clients see it: the schema of what :func:`shown` returns."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(Status.values)
@@ -86,14 +84,14 @@ class OrderShape(serializers.Serializer[Any]):
     currency = serializers.CharField()
     lines = LineShape(many=True)
     reason = ReasonShape(allow_null=True, help_text="Why it was cancelled.")
-    queue = QueueShape(allow_null=True, help_text="Of an open order.")
+    queue = QueueShape(allow_null=True, help_text="Null unless the order is open.")
     placed_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
     history = MomentShape(many=True)
 
 
 def shown(order: Order) -> dict[str, Any]:
-    """An order in the shape that clients rely on. A plain dict: serializers would cost half of a request."""
+    """Represent an order to clients. A plain dict: serializers would cost half of the request."""
     place = queries.place_in_queue(order)
     return {
         "id": order.pk,
@@ -114,16 +112,11 @@ def shown(order: Order) -> dict[str, Any]:
 
 # --- Views ----------------------------------------------------------------------------------------
 
-KEY_PARAMETER = OpenApiParameter(
-    "Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    description="1 to 255 printable characters. The same key with the same lines gets the same order again.",
-)
 LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[202])
 
 
 class PlaceOrder(APIView):
-    """Mixed into the list of orders: the two share an address, but not a database."""
+    """Mixed into the list of orders: both share an address, but not a database."""
 
     @extend_schema(
         operation_id="orders_place",
@@ -132,12 +125,12 @@ class PlaceOrder(APIView):
         responses={202: OpenApiResponse(OrderShape, "Accepted: it is open until the inventory has answered.")},
     )
     def post(self, request: Request) -> Response:
-        """Place an order, priced now. It is accepted at once and decided a little later."""
+        """Place an order at current prices. It is accepted at once and decided a little later."""
         member_id = member_id_of(request.user)
-        wanted = WantedOrder(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        body = WantedOrder(data=request.data)
+        body.is_valid(raise_exception=True)
         order, _ = services.place_order(
-            member_id=member_id, lines=wanted.validated_data["lines"], key=_key_of(request), at=timezone.now()
+            member_id=member_id, lines=body.validated_data["lines"], key=key_of(request), at=timezone.now()
         )
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
@@ -147,7 +140,7 @@ class OrderDetail(APIView):
         operation_id="orders_retrieve", responses={200: OrderShape, 304: OpenApiResponse(None, "Unchanged.")}
     )
     def get(self, request: Request, order_id: UUID) -> HttpResponseBase | None:
-        """One order, as it is now. Its ETag saves the answer to those who have it already."""
+        """Retrieve an order as it is now. With `If-None-Match`, an unchanged order is not sent again."""
         order = queries.order(order_id)
         _check_own_or(request, order, "orders.view_order")
         data = shown(order)
@@ -159,6 +152,7 @@ class OrderDetail(APIView):
 
 class CancelOrder(APIView):
     @extend_schema(operation_id="orders_cancel", request=None, responses=OrderShape)
+    @idempotent(IdempotencyKey)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Cancel an order that has not shipped. What is reserved for it is released a little later."""
         Body(data=request.data).is_valid(raise_exception=True)
@@ -170,15 +164,8 @@ class CancelOrder(APIView):
 
 
 def _check_own_or(request: Request, order: Order, permission: str) -> bool:
-    """Whether the order is the caller's own. :raises NotFound: unless it is, or the caller has the permission."""
+    """Tell whether the order is the caller's own. :raises NotFound: unless it is, or the permission is held."""
     own = order.member_id == request.user.pk
     if not own and not request.user.has_perm(permission):
         raise NotFound(f"There is no order {order.pk}.")
     return own
-
-
-def _key_of(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _printable.fullmatch(key):
-        raise serializers.ValidationError({"Idempotency-Key": "1 to 255 printable ASCII characters."})
-    return key

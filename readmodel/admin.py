@@ -16,7 +16,7 @@ COLOURS = {"open": "info", "confirmed": "success", "shipped": "primary", "cancel
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """Orders of one status, through the index on (status, placed_at, id)."""
+    """Filter by status, through the index on (status, placed_at, id)."""
 
     title = "status"
     parameter_name = "status"
@@ -36,7 +36,7 @@ class OrderViewPage(ReadOnlyPage):
     list_filter = (StatusFilter,)
     search_fields = ("id", "member_id")
     search_help_text = "Order id or member id, exactly"
-    empty = "No order was projected yet."
+    empty = "No orders yet."
     ordering = ("-placed_at", "-id")
     fields = (("id", "state"), ("member", "amount"), ("placed", "decided"), "order")
 
@@ -62,8 +62,8 @@ class OrderViewPage(ReadOnlyPage):
 
     @admin.display(description="lines")
     def content(self, row: OrderView) -> str:
-        said = ", ".join(f"{line['quantity']} × {line['name']}" for line in row.lines[:3])
-        return said + (f" and {len(row.lines) - 3} more" if len(row.lines) > 3 else "")
+        lines = ", ".join(f"{line['quantity']} × {line['name']}" for line in row.lines[:3])
+        return lines + (f" and {len(row.lines) - 3} more" if len(row.lines) > 3 else "")
 
     @admin.display(description="total")
     def amount(self, row: OrderView) -> str:

@@ -1,6 +1,6 @@
 """The readmodel context."""
 
-from shop.messaging.contexts import ContextConfig, Entry
+from shop.messaging.contexts import ContextConfig, Entry, Sweep
 
 
 class ReadModelConfig(ContextConfig):
@@ -9,3 +9,4 @@ class ReadModelConfig(ContextConfig):
     label = "readmodel"
     verbose_name = "Read model"
     menu = (Entry("Orders with names", "orderview", "table_view"),)
+    sweeps = (Sweep("rename-orders", "readmodel.tasks.rename_orders", every=5),)

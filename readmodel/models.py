@@ -6,7 +6,7 @@ from shop.messaging import models as messaging
 
 
 class MemberName(models.Model):
-    """What a member is called; blank until the members context has said so."""
+    """A member's name; blank until the members context has announced it."""
 
     member_id = models.BigIntegerField(primary_key=True)
     name = models.CharField(max_length=150, blank=True)
@@ -15,8 +15,19 @@ class MemberName(models.Model):
         return self.name
 
 
+class Renaming(models.Model):
+    """A member whose many orders are being given its new name piece by piece, and how far that has come."""
+
+    member_id = models.BigIntegerField(primary_key=True)
+    placed_at = models.DateTimeField("done up to the order placed at", null=True, blank=True)
+    order_id = models.UUIDField("done up to the order", null=True, blank=True)
+
+    def __str__(self) -> str:
+        return str(self.member_id)
+
+
 class OrderView(models.Model):
-    """An order as lists show it, with its member's and its products' names."""
+    """An order as lists show it, with the names of its member and its products."""
 
     id = models.UUIDField(primary_key=True)
     member_id = models.BigIntegerField()
@@ -48,4 +59,10 @@ class OrderView(models.Model):
 class Cursor(messaging.Cursor): ...
 
 
+class Generation(messaging.Generation): ...
+
+
 class DeadLetter(messaging.DeadLetter): ...
+
+
+class LetterRetry(messaging.LetterRetry): ...

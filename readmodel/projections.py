@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-import msgspec
 from django.db import connections
 
-from orders.events import AnyReason, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, read_reason
+from readmodel import services
 from readmodel.models import OrderView
 from shop.members.events import MemberEvent
 from shop.messaging.batches import Batch
@@ -17,31 +17,30 @@ DECIDED = ("status", "reason", "decided_at", "history")
 
 # A name may come before or after the orders that show it: two sources have no mutual order. A blank row is
 # made if it is missing, and held until the commit, so that either side sees what the other wrote.
-HOLD_NAMES = """
+#
+# Every reaction takes name rows by these two statements: it inserts what is missing, then locks them all. Each
+# goes by primary key, and nobody who inserts waits for a row that was locked, so no two deadlock.
+MAKE_NAMES = """
 INSERT INTO readmodel_membername (member_id, name)
-SELECT id, '' FROM unnest(%(ids)s::bigint[]) AS id ORDER BY id ON CONFLICT DO NOTHING;
-SELECT member_id, name FROM readmodel_membername WHERE member_id = ANY(%(ids)s) ORDER BY member_id FOR SHARE
+SELECT id, '' FROM unnest(%(ids)s::bigint[]) AS id ORDER BY id ON CONFLICT DO NOTHING
+"""
+HOLD_NAMES = """
+SELECT member_id, name FROM readmodel_membername WHERE member_id = ANY(%(ids)s) ORDER BY member_id FOR {strength}
 """
 
 SET_NAMES = """
-INSERT INTO readmodel_membername (member_id, name)
-SELECT id, name FROM unnest(%(ids)s::bigint[], %(names)s::text[]) AS new (id, name) ORDER BY id
-ON CONFLICT (member_id) DO UPDATE SET name = excluded.name;
-SELECT FROM readmodel_orderview AS o JOIN readmodel_membername AS m USING (member_id)
-WHERE member_id = ANY(%(ids)s) AND o.member_name <> m.name ORDER BY o.id FOR UPDATE OF o;
-UPDATE readmodel_orderview AS o SET member_name = m.name
-FROM readmodel_membername AS m
-WHERE m.member_id = o.member_id AND m.member_id = ANY(%(ids)s) AND o.member_name <> m.name
+UPDATE readmodel_membername AS m SET name = new.name
+FROM unnest(%(ids)s::bigint[], %(names)s::text[]) AS new (id, name) WHERE m.member_id = new.id
 """
 
 
 def project_orders(batch: Batch) -> None:
-    """Make or bring up to date the view of each order of the batch.
+    """Insert or update the row of each order of the batch.
 
-    What comes of an order that is not shown, since an operator discarded its creation, changes nothing.
+    Events of an order that has no row, since an operator discarded its creation, change nothing.
     """
-    names = _names_of({order.member_id for order in batch.of(OrderCreated)})
-    ids = {fact.order_id for fact in batch.of(OrderEvent)}
+    names = _held_names({order.member_id for order in batch.of(OrderCreated)}, "SHARE")
+    ids = {event.order_id for event in batch.of(OrderEvent)}
     shown = {view.pk: view for view in OrderView.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
@@ -51,7 +50,7 @@ def project_orders(batch: Batch) -> None:
                 _decide(views[order_id], "confirmed", at)
             case OrderCancelled(order_id=order_id, at=at, reason=reason) if order_id in views:
                 _decide(views[order_id], "cancelled", at)
-                views[order_id].reason = msgspec.to_builtins(reason)
+                views[order_id].reason = reason
     if shown:
         rows.update("readmodel", [shown[pk] for pk in sorted(shown)], DECIDED)
     if created:
@@ -59,24 +58,29 @@ def project_orders(batch: Batch) -> None:
 
 
 def project_members(batch: Batch) -> None:
-    """Give each member of the batch its name, and the orders that show it."""
-    names = {fact.member_id: fact.name for fact in batch.of(MemberEvent)}
-    with connections["readmodel"].cursor() as cursor:
-        cursor.execute(SET_NAMES, {"ids": list(names), "names": list(names.values())})
+    """Set the name of each member of the batch, and show new names beside the members' orders."""
+    names = {event.member_id: event.name for event in batch.of(MemberEvent)}
+    known = _held_names(names, "UPDATE")
+    renamed = [member_id for member_id in sorted(names) if names[member_id] != known[member_id]]
+    if renamed:
+        with connections["readmodel"].cursor() as cursor:
+            cursor.execute(SET_NAMES, {"ids": renamed, "names": [names[member_id] for member_id in renamed]})
+        services.show_names(renamed)
 
 
 def shown_reason(view: OrderView) -> dict[str, Any] | None:
-    """Why the order was cancelled, in the words of the orders context."""
-    return None if view.reason is None else msgspec.convert(view.reason, AnyReason).shown()
+    """Return why the order was cancelled, in the words of the orders context."""
+    return None if view.reason is None else read_reason(view.reason).shown()
 
 
-def _names_of(ids: Iterable[int]) -> dict[int, str]:
-    wanted = list(ids)
-    if not wanted:
+def _held_names(ids: Iterable[int], strength: Literal["SHARE", "UPDATE"]) -> dict[int, str]:
+    """Lock the names of these members until the commit, and return them; blank where not known yet."""
+    members = list(ids)
+    if not members:
         return {}
     with connections["readmodel"].cursor() as cursor:
-        cursor.execute(HOLD_NAMES, {"ids": wanted})
-        cursor.nextset()
+        cursor.execute(MAKE_NAMES, {"ids": members})
+        cursor.execute(HOLD_NAMES.format(strength=strength), {"ids": members})
         return dict(cursor.fetchall())
 
 
@@ -97,7 +101,7 @@ def _view(order: OrderCreated, names: dict[int, str]) -> OrderView:
 
 
 def _decide(view: OrderView, status: str, at: datetime) -> None:
-    """A fact that the view shows already changes nothing."""
+    """Set the row's status. An event that the row shows already changes nothing."""
     if any(entry["status"] == status for entry in view.history):
         return
     view.status = status

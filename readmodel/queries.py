@@ -1,4 +1,4 @@
-"""What views need to read of the read model."""
+"""Queries of the read model, for its views."""
 
 from datetime import datetime
 
@@ -8,9 +8,9 @@ from readmodel.models import Cursor, OrderView
 
 
 def orders(*, member_id: int | None) -> "QuerySet[OrderView]":
-    """The orders of a member, or of everyone."""
-    found = OrderView.objects.all()
-    return found if member_id is None else found.filter(member_id=member_id)
+    """Select the orders of one member, or of everyone."""
+    everyone = OrderView.objects.all()
+    return everyone if member_id is None else everyone.filter(member_id=member_id)
 
 
 def fresh_at() -> datetime | None:

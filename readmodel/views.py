@@ -1,4 +1,4 @@
-"""Lists over HTTP, of what was joined beforehand. Each answer says how fresh it is."""
+"""Lists over HTTP, read from rows that were joined beforehand. Each answer says how fresh it is."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ class ListedLine(serializers.Serializer[Any]):
     sku = serializers.CharField()
     name = serializers.CharField()
     quantity = serializers.IntegerField()
-    price = serializers.IntegerField(help_text="Of one piece, in the minor unit of the order's currency.")
+    price = serializers.IntegerField(help_text="Per unit, in the minor unit of the order's currency.")
 
 
 class ListedShort(serializers.Serializer[Any]):
@@ -42,17 +42,17 @@ class ListedMoment(serializers.Serializer[Any]):
 
     @extend_schema_field(serializers.DateTimeField)
     def get_at(self, moment: dict[str, str]) -> str:
-        """As every other time of the API is written."""
+        """Write the time as everywhere in the API."""
         return moment["at"].replace("+00:00", "Z")
 
 
 class ListedMember(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="member_id")
-    name = serializers.CharField(source="member_name", help_text="Empty until the read model has heard it.")
+    name = serializers.CharField(source="member_name", help_text="Empty until the read model knows it.")
 
 
 class ListedOrder(serializers.ModelSerializer[OrderView]):
-    """An order in the shape that clients rely on, and whose it is."""
+    """An order in the shape that clients rely on, with its member."""
 
     status = serializers.ChoiceField(STATUSES)
     lines = ListedLine(many=True)
@@ -106,8 +106,8 @@ class OrderFilter(filters.FilterSet):
         fields = ("status", "include", "placed_after", "placed_before", "member")
 
     def filter_queryset(self, queryset: "QuerySet[OrderView]") -> "QuerySet[OrderView]":
-        asked = self.form.cleaned_data
-        if not asked["status"] and not asked["include"]:
+        chosen = self.form.cleaned_data
+        if not chosen["status"] and not chosen["include"]:
             queryset = queryset.exclude(status="cancelled")
         return super().filter_queryset(queryset)
 
@@ -132,12 +132,12 @@ class ListOrders(generics.ListAPIView[OrderView]):
                 datetime,
                 OpenApiParameter.HEADER,
                 response=[200],
-                description="Whatever happened before then is in the answer; left out while that is not known.",
+                description="Everything that happened before then is in the answer; left out while not known.",
             )
         ],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Own orders, newest first; everyone's for staff. It lags behind the orders themselves by moments."""
+        """List orders, newest first: one's own, or everyone's for staff. The list lags behind by moments."""
         fresh_at = queries.fresh_at()  # before the list is read: never later than what the list shows
         answer = self.list(request)
         if fresh_at:

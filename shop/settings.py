@@ -28,6 +28,7 @@ CONNECTION_OPTIONS = {
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
     "tcp_user_timeout": 25_000,  # milliseconds that sent data may stay unacknowledged: a network that swallows all
+    # Web requests wait for locks for a shorter time: WEB_LOCK_TIMEOUT.
     # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
     # a second where the server has LLVM: estimates over many partitions are large, the rows few.
     "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
@@ -44,6 +45,8 @@ def _database(context: str) -> dict[str, Any]:
     database["OPTIONS"] = CONNECTION_OPTIONS | database.get("OPTIONS", {})
     return database
 
+
+WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
 
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
@@ -107,6 +110,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "shop.lock_timeout.WebLockTimeout",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

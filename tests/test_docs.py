@@ -108,7 +108,7 @@ def test_every_command_that_is_named_can_be_run(page: Path) -> None:
 @each_page
 def test_every_address_of_the_api_that_is_named_is_served(page: Path) -> None:
     text = FUTURE.sub("", page.read_text(encoding="utf-8"))
-    for address in re.findall(r"(?<!shop)/api/[\w/${}-]*", code_of(text)):
+    for address in re.findall(r"(?<!\w)/api/[\w/${}-]*", code_of(text)):
         example = re.sub(r"\$\w+|\{\w+\}", "00000000-0000-0000-0000-000000000000", address)
         try:
             resolve(example)

@@ -1,4 +1,4 @@
-"""Buttons that open a dialog, which asks for what a domain call needs, or for a yes, and makes the call."""
+"""Buttons that open a dialog, which asks for fields or a confirmation, then makes one domain call."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ Act = Callable[..., str | tuple[int, str]]
 
 
 class Dialog(BaseDialogForm):
-    """A dialog's fields; what the domain refuses stands above them."""
+    """A dialog's fields. If the domain refuses, the reason is shown above them."""
 
     def render_before_template(self) -> str:
         return render_to_string("unfold/helpers/messages/error.html", {"errors": self.non_field_errors()})
@@ -54,8 +54,8 @@ def dialog(
                 filled.add_error(None, refusal.detail)
                 context = {"dialog": shape, "form": filled, "form_submit_text": submit}
                 return render(request, "unfold/helpers/dialog.html", context)
-            level, said = (messages.SUCCESS, done) if isinstance(done, str) else done
-            messages.add_message(request, level, said)
+            level, message = (messages.SUCCESS, done) if isinstance(done, str) else done
+            messages.add_message(request, level, message)
             back = list_url(page.opts.label_lower.replace(".", "_"))
             if "HX-Request" not in request.headers:
                 return HttpResponseRedirect(back)

@@ -17,11 +17,11 @@ from unfold.views import ChangeList
 
 BEFORE = "before"
 
-RELATED = 100  # related rows that a search follows, at the most
+RELATED = 100  # related rows that a search follows, at most
 
 
 class KeysetPaginator(Paginator):  # type: ignore[type-arg]
-    """Names the template by which unfold shows a list's pages; it counts nothing."""
+    """Names the template that renders a list's pages; counts nothing."""
 
     template_name = "console/older.html"
     count = 0
@@ -62,7 +62,7 @@ class KeysetChangeList(ChangeList):
         return self.get_query_string({BEFORE: [field.value_to_string(last) for _, field in self._keys()]})
 
     def _beyond(self, bounds: Sequence[str]) -> Q:
-        """The rows after the one with these values. :raises IncorrectLookupParameters: if they are none."""
+        """Select the rows after the one with these values. :raises IncorrectLookupParameters: if they are not valid."""
         keys = self._keys()
         try:
             values = [field.to_python(text) for (_, field), text in zip(keys, bounds, strict=True)]
@@ -81,7 +81,7 @@ class KeysetChangeList(ChangeList):
 
 
 def exactly(queryset: QuerySet[Any], paths: Sequence[str], text: str) -> QuerySet[Any]:
-    """The rows of which one of these fields is what ``text`` spells; a field that it cannot spell is left out.
+    """Select rows in which one of these fields equals ``text``; skips fields that cannot hold it.
 
     Related rows are looked up first: no index serves an OR over two tables.
     """
@@ -89,11 +89,11 @@ def exactly(queryset: QuerySet[Any], paths: Sequence[str], text: str) -> QuerySe
     for path in paths:
         *relations, field = get_fields_from_path(queryset.model, path)
         try:
-            wanted = Q(**{field.name: field.to_python(text)})
+            matches = Q(**{field.name: field.to_python(text)})
         except (ValidationError, ValueError):
             continue
         for relation in reversed(relations):
-            found = relation.related_model._default_manager.filter(wanted).values_list("pk", flat=True)
-            wanted = Q(**{f"{relation.name}__in": list(found[:RELATED])})
-        condition |= wanted
+            related = relation.related_model._default_manager.filter(matches).values_list("pk", flat=True)
+            matches = Q(**{f"{relation.name}__in": list(related[:RELATED])})
+        condition |= matches
     return queryset.filter(condition) if condition else queryset.none()

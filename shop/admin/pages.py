@@ -1,7 +1,7 @@
 """What every admin page of the shop is made of.
 
-A list is read by :mod:`shop.admin.lists`. A database that does not answer costs the pages of its own
-context, which say so, and no others. What was done is logged once it is committed. Nothing is deleted.
+Lists are read by :mod:`shop.admin.lists`. If a database does not answer, only its own context's pages say so.
+An act is logged once it is committed. Nothing is deleted.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
-from django.db import InterfaceError, OperationalError, models, router, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,22 +21,23 @@ from unfold.admin import ModelAdmin
 
 from shop.admin.lists import KeysetChangeList, exactly
 from shop.admin.shown import Panel, counted
+from shop.databases import is_unavailable
 from shop.errors import DomainError
 
 View = Callable[..., HttpResponseBase]
 
 
 class Page(ModelAdmin):
-    """The base of them all."""
+    """The base of every page."""
 
     ordering: Sequence[str]
     search_fields: Sequence[str] = ()
-    """Fields with an index, which are searched for exactly what was typed."""
+    """Indexed fields; a search compares them with exactly what was typed."""
     lookups: Sequence[str] = ()
-    """Query parameters that a link may filter the list by, beside its filters."""
+    """Query parameters, beside those of its filters, that a link may filter the list by."""
 
     empty = "Nothing is here yet."
-    """What is said of a list without rows."""
+    """The text of a list without rows."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -47,10 +48,10 @@ class Page(ModelAdmin):
     change_form_outer_after_template = "console/panels.html"
 
     def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
-        """Give rows what their columns show beside their fields, in a query or two for all of them."""
+        """Add to the rows what their columns show beside their fields, in one or two queries for all."""
 
     def panels(self, request: HttpRequest, row: Any) -> Sequence[Panel]:
-        """What a row's page shows below its fields."""
+        """Return the panels that a row's page shows below its fields."""
         return ()
 
     # Permissions
@@ -59,7 +60,7 @@ class Page(ModelAdmin):
         return False
 
     def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the user may have the domain do something to these rows; actions ask for ``operate``."""
+        """Whether the user may run commands on these rows; actions require ``operate``."""
         return super().has_change_permission(request)  # type: ignore[no-any-return]
 
     # Lists
@@ -78,7 +79,7 @@ class Page(ModelAdmin):
         return lookup in self.lookups or lookup in filters
 
     def response_action(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
-        """Run an action on what was selected: rows of one page, never all that the list could show."""
+        """Run an action on the selected rows of one page, never on the whole list."""
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
         response: HttpResponse | None = super().response_action(request, queryset.filter(pk__in=selected))
         return response
@@ -121,7 +122,9 @@ class Page(ModelAdmin):
             try:
                 response = view(request, *args, **kwargs)
                 return response.render() if isinstance(response, TemplateResponse) else response
-            except (OperationalError, InterfaceError) as error:
+            except DatabaseError as error:
+                if not is_unavailable(error):
+                    raise
                 return self._unavailable(request, error)
 
         return answer
@@ -137,7 +140,7 @@ class Page(ModelAdmin):
 
 
 class ReadOnlyPage(Page):
-    """Rows that only the domain writes: they are shown, and what can be done to them is an action."""
+    """Rows that only the domain writes: shown, and changed by actions alone."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -150,7 +153,7 @@ class ReadOnlyPage(Page):
 
 
 class RefusableForm(ModelForm):  # type: ignore[type-arg]
-    """A form that shows what the domain refused, and keeps what was typed."""
+    """A form that shows why the domain refused, and keeps what was typed."""
 
     refusal = ""
 
@@ -185,7 +188,7 @@ class DomainPage(Page):
 def each(
     page: Page, request: HttpRequest, rows: Sequence[Any], act: Callable[[Any], Any], *, done: tuple[str, str], log: str
 ) -> None:
-    """Make one domain call for each selected row, log it, and say how many were done and what was refused.
+    """Make one domain call for each selected row, log it, and report how many succeeded and what was refused.
 
     :param done: what was done to what: ``("product", "listed")``.
     """
@@ -205,7 +208,7 @@ def each(
 def confirmed(
     page: Page, request: HttpRequest, rows: Sequence[Any], *, action: str, title: str, text: str
 ) -> HttpResponse | None:
-    """The page that asks whether to go on with what cannot be undone; ``None`` once the answer is yes."""
+    """Return a page that asks to confirm what cannot be undone; ``None`` once it is confirmed."""
     if request.POST.get("confirmed"):
         return None
     context = {

@@ -1,4 +1,4 @@
-"""How the admin's pages show things: badges, links, moments, JSON, and panels below a row's own fields."""
+"""How admin pages show values: badges, links, times, JSON, and panels below a row's fields."""
 
 import json
 from collections.abc import Sequence
@@ -19,41 +19,41 @@ NOTHING = "–"
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A titled table (``headers``, ``rows``), or a text to be shown as it is."""
+    """A titled table (``headers``, ``rows``), or preformatted text."""
 
     title: str
     headers: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     text: str = ""
     empty: str = ""
-    """What is said when there are no rows."""
+    """The text of a table without rows."""
     more: tuple[str, str] | None = None
-    """A link to the rest: its address and its words."""
+    """A link to the rest: its address and its text."""
 
     @property
     def table(self) -> dict[str, Any]:
-        """In the shape of unfold's table component."""
+        """Return the table in the form that unfold's component takes."""
         return {"headers": self.headers, "rows": [{"cols": row} for row in self.rows]}
 
 
 @cache
 def badge(text: str, variant: str = "") -> SafeString:
-    """A word on a coloured ground: ``info``, ``success``, ``warning``, ``danger``, ``primary``, or grey."""
+    """Render a badge: ``info``, ``success``, ``warning``, ``danger``, ``primary``, or grey."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": variant})
 
 
 def link(url: str, text: object) -> SafeString:
-    """A link."""
+    """Render a link."""
     return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', url, text)
 
 
 def page_url(model: str, pk: object) -> str:
-    """The admin page of a row, by ``app_label_model``. :raises NoReverseMatch: if there is no such page."""
+    """Return the address of a row's admin page, by ``app_label_model``. :raises NoReverseMatch: if there is none."""
     return reverse(f"admin:{model}_change", args=[quote(str(pk))])
 
 
 def page_link(model: str, pk: object, text: object = None) -> str:
-    """A link to the admin page of a row, if there is such a page; else the text alone."""
+    """Render a link to a row's admin page; the text alone if there is no such page."""
     try:
         return link(page_url(model, pk), pk if text is None else text)
     except NoReverseMatch:
@@ -61,17 +61,17 @@ def page_link(model: str, pk: object, text: object = None) -> str:
 
 
 def list_url(model: str, query: str = "") -> str:
-    """The admin list of a model, by ``app_label_model``."""
+    """Return the address of a model's admin list, by ``app_label_model``."""
     return reverse(f"admin:{model}_changelist") + query
 
 
 def moment(at: datetime | None) -> str:
-    """A time of day to the millisecond, in UTC."""
+    """Format a time to the millisecond, in UTC."""
     return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
 
 
 def age(at: datetime | None) -> str:
-    """How long ago that was, in its two largest units."""
+    """Format how long ago that was, in its two largest units."""
     if at is None:
         return NOTHING
     seconds = max(timezone.now() - at, timedelta()).total_seconds()
@@ -84,10 +84,10 @@ def age(at: datetime | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 event``, ``2 events``."""
+    """Format a count with its noun: ``1 event``, ``2 events``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def pretty(data: Any) -> str:
-    """JSON for people."""
+    """Format JSON for people."""
     return json.dumps(data, indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""DRF wiring, the same for every context: who is asking, what a body may say, pages, errors.
+"""DRF wiring that all contexts share: authentication, bodies, idempotency, pagination, errors.
 
 Views validate, make one domain call, and represent.
 """

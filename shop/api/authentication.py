@@ -1,4 +1,4 @@
-"""Who is asking: tokens, members, and the permission that a view needs."""
+"""Authentication by token, the member that a user is, and the permission that a view needs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -20,27 +20,30 @@ class TokenAuthentication(authentication.TokenAuthentication):
     def authenticate_credentials(self, key: str) -> tuple[User, Token]:
         token = Token.objects.select_related("user__member").filter(key=key).first()
         if token is None or not token.user.is_active:
-            raise exceptions.AuthenticationFailed("This token is unknown, or its user is deactivated.")
+            raise exceptions.AuthenticationFailed("This token is not valid, or its user is deactivated.")
         return token.user, token
 
 
 class NotAMember(DomainError):
-    """Only members buy; a user need not be one."""
+    """Only members can place orders; not every user is a member."""
 
     code = "not_a_member"
     status = 403
 
 
 def member_id_of(user: User | AnonymousUser) -> int:
-    """The id of the member that the user is. :raises NotAMember:"""
+    """Return the id of the user's member. :raises NotAMember:"""
     member = getattr(user, "member", None)
     if member is None:
-        raise NotAMember(f"User {user.get_username()!r} is not a member: use a member's token, or have it made one.")
+        raise NotAMember(
+            f"User {user.get_username()!r} is not a member: "
+            "use a member's token, or ask staff to make this user a member."
+        )
     return int(member.pk)
 
 
 class HasNeeded(permissions.IsAuthenticated):
-    """The user holds the Django permission that the view's ``needs`` names for the method."""
+    """Requires the Django permission that the view's ``needs`` names for the request's method."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if not super().has_permission(request, view):
@@ -48,5 +51,5 @@ class HasNeeded(permissions.IsAuthenticated):
         needs: Mapping[str, str] = view.needs  # type: ignore[attr-defined]
         needed = needs.get({"HEAD": "GET"}.get(request.method or "", request.method or ""))
         if needed and not request.user.has_perm(needed):
-            raise exceptions.PermissionDenied(f"This needs the permission {needed}: ask for a role that has it.")
+            raise exceptions.PermissionDenied(f"This requires the permission {needed}: ask for a role that has it.")
         return True

@@ -1,4 +1,4 @@
-"""What a request's body may say."""
+"""Request bodies: JSON that can be stored, and fields that are checked."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from shop.values import SKU_RULE, is_sku
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON that can be stored: not nested without bounds, no infinite numbers, no NUL, no lone surrogates."""
+    """Parses JSON that can be stored: bounded nesting, finite numbers, no NUL, no lone surrogates."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -28,7 +28,7 @@ class JSONParser(parsers.JSONParser):
         except ValueError as error:  # not UTF-8, not JSON, or a lone surrogate
             raise exceptions.ParseError(f"The body is not JSON: {error}") from None
         if "\0" in texts:
-            raise exceptions.ParseError("Text cannot hold the NUL character.")
+            raise exceptions.ParseError("Text cannot contain the NUL character.")
         return data
 
 
@@ -37,9 +37,10 @@ def _refuse_constant(name: str) -> None:
 
 
 def _finite(number: str) -> float:
-    if math.isinf(found := float(number)):
+    value = float(number)
+    if math.isinf(value):
         raise ValueError(f"{number[:20]} is too large a number")
-    return found
+    return value
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -55,14 +56,14 @@ def _texts(data: Any) -> Iterator[str]:
 
 
 class Body(serializers.Serializer[Any]):
-    """A request's body. What it does not know is refused by name: a misspelt field must not pass silently."""
+    """A request's body. Unknown fields are refused by name: a misspelt one must not pass silently."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             known = [name for name, field in self.fields.items() if not field.read_only]
             unknown = [str(name) for name in data if name not in known]
             if unknown:
-                rule = f"Not a field of this request; they are: {', '.join(known) or 'none'}."
+                rule = f"Not a field of this request, which has: {', '.join(known) or 'none'}."
                 raise ValidationError({name: [rule] for name in unknown}, code="unknown_field")
         return super().to_internal_value(data)
 
@@ -71,7 +72,7 @@ _whole = re.compile(r"-?[0-9]{1,30}")
 
 
 class Whole(serializers.IntegerField):
-    """A whole number, also as text (``"2"``); 2.0 and true are none."""
+    """An integer, also as text (``"2"``); 2.0 and true are refused."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not _whole.fullmatch(str(data)):
@@ -80,7 +81,7 @@ class Whole(serializers.IntegerField):
 
 
 def valid_sku(text: str) -> str:
-    """The SKU of a URL. :raises ValidationError: if it can be none."""
+    """Return the SKU of a URL. :raises ValidationError: if it is not a valid one."""
     if not is_sku(text):
-        raise ValidationError({"sku": f"{text!r} can be no SKU: {SKU_RULE}."})
+        raise ValidationError({"sku": f"{text!r} is not a valid SKU: {SKU_RULE}."})
     return text

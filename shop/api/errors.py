@@ -8,27 +8,27 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from shop.api import problems
+from shop.databases import is_unavailable
 from shop.errors import DomainError
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER = "2"  # seconds after which a request that met a database that is away may be tried again
+RETRY_AFTER = "2"  # seconds after which a request that met an unavailable database may be tried again
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler. What it does not know is left to Django, which logs it and answers 500."""
+    """Turn an exception into a problem; DRF's exception handler. Django logs any other, and answers 500."""
     if isinstance(error, DomainError):
         return _response(problems.document(error.status, code=error.code, detail=error.detail, more=error.extra))
-    if isinstance(error, OperationalError | InterfaceError):
-        log.warning("A database does not answer: %s", error)
-        detail = "A part of the shop does not answer at the moment. Try again; with the same Idempotency-Key, if any."
+    if is_unavailable(error):
+        log.warning("A database is unavailable: %s", error)
+        detail = "Part of the shop is temporarily unavailable. Try again; with the same Idempotency-Key, if any."
         return _response(problems.document(503, code="unavailable", detail=detail), {"Retry-After": RETRY_AFTER})
     if isinstance(error, RequestDataTooBig):
         detail = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
@@ -61,7 +61,7 @@ def _response(document: dict[str, Any], headers: Mapping[str, str] | None = None
 
 
 def _errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
-    """DRF's nested errors, flat."""
+    """Flatten DRF's nested errors."""
     if isinstance(detail, ErrorDetail):
         yield {"path": ".".join(path), "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, Mapping):

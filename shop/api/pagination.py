@@ -25,8 +25,8 @@ class Pages(pagination.CursorPagination):
         return ordering
 
     def get_page_size(self, request: Request) -> int | None:
-        wanted = request.query_params.get("page_size", "")
-        if wanted and not (wanted.isascii() and wanted.isdigit() and int(wanted[:9])):
+        size = request.query_params.get("page_size", "")
+        if size and not (size.isascii() and size.isdigit() and int(size[:9])):
             raise ValidationError({"page_size": f"A number from 1 to {self.max_page_size}."})
         return super().get_page_size(request)
 
@@ -34,5 +34,5 @@ class Pages(pagination.CursorPagination):
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, ValueError, DataError):
-            rule = "Not a cursor of this list: follow its `next` and `previous` as they are."
+            rule = "Not a cursor of this list: follow `next` and `previous` unchanged."
             raise ValidationError({"cursor": rule}) from None

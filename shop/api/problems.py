@@ -16,13 +16,13 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def document(status: int, *, code: str, detail: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A problem document; ``more`` are further members."""
+    """Make a problem document; ``more`` are further members."""
     title = HTTPStatus(status).phrase
     return {**(more or {}), "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
 
 
 def code_of(status: int) -> str:
-    """The code of a problem that has no better one: ``not_found``."""
+    """Return the code of a problem that has none of its own, such as ``not_found``."""
     return HTTPStatus(status).phrase.lower().replace(" ", "_")
 
 
@@ -38,20 +38,22 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    detail = f"There is nothing at {request.path}; /api/docs/ lists what there is."
+    detail = f"There is nothing at {request.path}; /api/docs/ lists all addresses."
     return _page(request, 404, detail) or defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Says nothing of the cause: that is in the log."""
-    return _page(request, 500, "This is a fault of the shop, and noted.") or defaults.server_error(request)
+    """Answer 500. The cause is in the log only."""
+    return _page(request, 500, "Something went wrong on our side; it has been logged.") or defaults.server_error(
+        request
+    )
 
 
 def _page(request: HttpRequest, status: int, detail: str) -> HttpResponse | None:
     if not request.path.startswith("/api/"):
         return None
-    found = document(status, code=code_of(status), detail=detail)
-    return HttpResponse(json.dumps(found), status=status, content_type=MEDIA_TYPE)
+    problem = document(status, code=code_of(status), detail=detail)
+    return HttpResponse(json.dumps(problem), status=status, content_type=MEDIA_TYPE)
 
 
 # --- OpenAPI --------------------------------------------------------------------------------------
@@ -64,11 +66,11 @@ SCHEMA = {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "For people: what, with which values, and the way out."},
+        "detail": {"type": "string", "description": "For people: what went wrong, with which values, and what to do."},
         "code": {"type": "string", "description": "For machines; stable."},
         "errors": {
             "type": "array",
-            "description": "Of a request that is not valid: each fault and where it is.",
+            "description": "What is wrong with the request, field by field.",
             "items": {
                 "type": "object",
                 "required": ["path", "code", "detail"],

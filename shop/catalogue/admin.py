@@ -29,7 +29,7 @@ class ProductForm(RefusableForm):
             json.dumps(attributes, allow_nan=False)
         except ValueError:
             raise forms.ValidationError(
-                "They hold a number that JSON has no form for: NaN, or one too large."
+                "They contain a number that JSON cannot represent: NaN, or one too large."
             ) from None
         return attributes
 

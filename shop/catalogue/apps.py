@@ -1,6 +1,6 @@
 """The catalogue context."""
 
-from shop.messaging.contexts import ContextConfig, Entry
+from shop.messaging.contexts import ContextConfig, Entry, Sweep
 
 
 class CatalogueConfig(ContextConfig):
@@ -10,3 +10,4 @@ class CatalogueConfig(ContextConfig):
     verbose_name = "Catalogue"
     menu = (Entry("Products", "product", "sell"),)
     roles = {"catalogue": ("view_product", "add_product", "change_product")}
+    sweeps = (Sweep("forget-catalogue-keys", "shop.catalogue.tasks.forget_idempotency_keys", every=3600),)

@@ -1,4 +1,4 @@
-"""What the catalogue says."""
+"""The events that the catalogue publishes."""
 
 from shop.messaging.events import Event, event
 
@@ -10,7 +10,7 @@ class ProductEvent(Event):
 
 
 class ProductDetails(ProductEvent):
-    """What others need to know of a product; they keep a copy."""
+    """The fields of a product that other contexts copy."""
 
     name: str
     """As shown to buyers."""
@@ -22,19 +22,19 @@ class ProductDetails(ProductEvent):
 
 @event("catalogue.product-added")
 class ProductAdded(ProductDetails):
-    """There is a new product."""
+    """A product was added."""
 
 
 @event("catalogue.product-changed")
 class ProductChanged(ProductDetails):
-    """Its name, category or price is another."""
+    """Some of the product's fields changed; listing and delisting have their own events."""
 
 
 @event("catalogue.product-listed")
 class ProductListed(ProductEvent):
-    """It can be bought."""
+    """The product can be bought."""
 
 
 @event("catalogue.product-delisted")
 class ProductDelisted(ProductEvent):
-    """It can no longer be bought; orders placed before are not touched."""
+    """The product can no longer be bought; orders placed before are not affected."""

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
+from shop import idempotency
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
@@ -13,7 +14,7 @@ from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
 
 
 class Product(Aggregate):
-    """Something that is sold, at a price, while it is listed."""
+    """A product with its price; it can be bought while it is listed."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True, validators=[RegexValidator(SKU_PATTERN, SKU_RULE)])
     name = models.CharField(max_length=200)
@@ -41,7 +42,7 @@ class Product(Aggregate):
 
     @classmethod
     def add(cls, **fields: Any) -> "Product":
-        """A new product."""
+        """Make a new product."""
         product = cls(**fields)
         product.record(ProductAdded(**product._facts()))
         return product
@@ -49,7 +50,7 @@ class Product(Aggregate):
     # Mutators
 
     def change(self, **fields: Any) -> None:
-        """Give some fields new values; listing and delisting are events of their own. Nothing new, nothing said."""
+        """Change some fields; listing and delisting are separate events. Records no event if nothing changed."""
         listed = fields.pop("listed", self.listed)
         changed = {name: value for name, value in fields.items() if getattr(self, name) != value}
         for name, value in changed.items():
@@ -72,10 +73,16 @@ class Product(Aggregate):
         }
 
 
+class IdempotencyKey(idempotency.IdempotencyKey): ...
+
+
 class Outbox(messaging.Outbox): ...
 
 
 class OutboxEvent(messaging.OutboxEvent): ...
+
+
+class Fence(messaging.Fence): ...
 
 
 class Subscription(messaging.Subscription): ...

@@ -1,4 +1,4 @@
-"""What views need to read of the catalogue."""
+"""Queries of the catalogue, for its views."""
 
 from django.db.models import QuerySet
 
@@ -7,14 +7,14 @@ from shop.errors import NotFound
 
 
 def products() -> "QuerySet[Product]":
-    """Every product, listed or not."""
-    found: QuerySet[Product] = Product.objects.all()
-    return found
+    """Select every product, listed or not."""
+    everything: QuerySet[Product] = Product.objects.all()
+    return everything
 
 
 def product(sku: str) -> Product:
-    """One product. :raises NotFound:"""
-    found = products().filter(sku=sku).first()
-    if found is None:
+    """Load one product. :raises NotFound:"""
+    product = products().filter(sku=sku).first()
+    if product is None:
         raise NotFound(f"There is no product {sku!r} in the catalogue.", sku=sku)
-    return found
+    return product

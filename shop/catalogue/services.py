@@ -1,4 +1,4 @@
-"""What can be done to the catalogue."""
+"""Commands on the catalogue."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from shop.messaging.aggregates import store
 
 
 class ProductExists(DomainError):
-    """A product of this SKU is in the catalogue already; change that one."""
+    """The catalogue already has a product with this SKU."""
 
     code = "product_exists"
 
 
 def add_product(*, sku: str, **fields: Any) -> Product:
-    """Add a product. :raises ProductExists: also when another request adds it at the same time."""
+    """Add a product. :raises ProductExists: also if another request adds it at the same time."""
     product = Product.add(sku=sku, **fields)
     try:
         with transaction.atomic(using="catalogue"):
@@ -24,12 +24,12 @@ def add_product(*, sku: str, **fields: Any) -> Product:
     except IntegrityError:
         if not Product.objects.filter(sku=sku).exists():
             raise
-        raise ProductExists(f"{sku!r} is in the catalogue already: change it instead.", sku=sku) from None
+        raise ProductExists(f"The catalogue already has a product {sku!r}: change it instead.", sku=sku) from None
     return product
 
 
 def change_product(*, sku: str, **fields: Any) -> Product:
-    """Give some of a product's fields new values, ``listed`` among them. :raises NotFound:"""
+    """Change some of a product's fields, including ``listed``. :raises NotFound:"""
     with transaction.atomic(using="catalogue"):
         product: Product | None = Product.objects.select_for_update().filter(sku=sku).first()
         if product is None:

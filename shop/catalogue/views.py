@@ -13,13 +13,14 @@ from rest_framework.views import APIView
 
 from shop.api.authentication import HasNeeded
 from shop.api.bodies import Body, Whole, valid_sku
+from shop.api.idempotency import idempotent
 from shop.catalogue import queries, services
-from shop.catalogue.models import Product
+from shop.catalogue.models import IdempotencyKey, Product
 from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
 
 
 class ProductFields(Body):
-    """What can be changed of a product."""
+    """The fields of a product that can be changed."""
 
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(allow_blank=True, default="")
@@ -30,7 +31,7 @@ class ProductFields(Body):
 
 
 class ProductShape(ProductFields):
-    """A product as the catalogue has it, and what a new one is given."""
+    """All fields of a product, also those of a new one."""
 
     sku = serializers.RegexField(SKU_PATTERN, error_messages={"invalid": f"A SKU has {SKU_RULE}."})
 
@@ -56,7 +57,7 @@ class Products(generics.ListAPIView[Product]):
 
     @extend_schema(operation_id="catalogue_products_list")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The catalogue, by SKU."""
+        """List the catalogue, by SKU."""
         return self.list(request)
 
     @extend_schema(
@@ -65,11 +66,12 @@ class Products(generics.ListAPIView[Product]):
         parameters=[OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[201])],
         responses={201: ProductShape},
     )
+    @idempotent(IdempotencyKey)
     def post(self, request: Request) -> Response:
         """Add a product."""
-        given = ProductShape(data=request.data)
-        given.is_valid(raise_exception=True)
-        product = services.add_product(**given.validated_data)
+        body = ProductShape(data=request.data)
+        body.is_valid(raise_exception=True)
+        product = services.add_product(**body.validated_data)
         location = reverse("product", args=[product.sku])
         return Response(ProductShape(product).data, status=201, headers={"Location": location})
 
@@ -80,13 +82,14 @@ class ProductDetail(APIView):
 
     @extend_schema(operation_id="catalogue_products_retrieve", responses=ProductShape)
     def get(self, request: Request, sku: str) -> Response:
-        """One product."""
+        """Retrieve a product."""
         return Response(ProductShape(queries.product(valid_sku(sku))).data)
 
     @extend_schema(operation_id="catalogue_products_change", request=ProductFields, responses=ProductShape)
+    @idempotent(IdempotencyKey)
     def patch(self, request: Request, sku: str) -> Response:
-        """Change some of its fields; `listed` puts it on sale or takes it off."""
-        given = ProductFields(data=request.data, partial=True)
-        given.is_valid(raise_exception=True)
-        product = services.change_product(sku=valid_sku(sku), **given.validated_data)
+        """Change some fields of a product; `listed` puts it on sale or takes it off."""
+        body = ProductFields(data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        product = services.change_product(sku=valid_sku(sku), **body.validated_data)
         return Response(ProductShape(product).data)

@@ -14,6 +14,7 @@ MACHINERY = (
     Entry("subscriptions", "subscription", "send"),
     Entry("cursors", "cursor", "move_to_inbox"),
     Entry("dead letters", "deadletter", "report"),
+    Entry("retries", "letterretry", "replay"),
 )
 """Shown for each context that has these models."""
 

@@ -10,6 +10,7 @@ OPERATIONS = {
     "subscription": ("view_subscription",),
     "cursor": ("view_cursor", "change_cursor"),
     "deadletter": ("view_deadletter", "change_deadletter"),
+    "letterretry": ("view_letterretry",),
 }
 """What the role ``operations`` may do with a context's machinery, by the model that the context has."""
 

@@ -37,28 +37,44 @@ class Intake:
 
 
 class Buyers:
-    """So many buyers of one product, a bounded number of them at once."""
+    """So many buyers of one product, a bounded number of them at once.
+
+    :param arrive_over: seconds over which they arrive, evenly; 0 for all of them at once.
+    :param opened: is called when the product can be ordered.
+    :param answered: hears how many buyers were.
+    """
 
     def __init__(
-        self, shop: Client, sku: str, count: int, *, concurrency: int, answered: Callable[[int], None]
+        self,
+        shop: Client,
+        sku: str,
+        count: int,
+        *,
+        concurrency: int,
+        arrive_over: float,
+        opened: Callable[[], None],
+        answered: Callable[[int], None],
     ) -> None:
-        """``answered`` hears how many buyers were."""
         self.intake = Intake()
         self._shop = shop
         self._sku = sku
         self._count = count
         self._concurrency = concurrency
+        self._arrive_over = arrive_over
+        self._opened = opened
         self._answered = answered
+        self._began = 0.0
 
     async def buy(self) -> None:
         """All of them; the first one waits until the product can be ordered.
 
         :raises ShopError: when the shop is away for long.
         """
-        began = time.monotonic()
         away: BaseExceptionGroup[ShopError] | None = None
         numbers = iter(range(self._count))
         await self._open_the_sale(next(numbers))
+        self._began = time.monotonic()
+        self._opened()
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._concurrency, self._count)):
@@ -67,7 +83,7 @@ class Buyers:
             away = errors
         if away:
             raise ShopError(str(away.exceptions[0]))
-        self.intake.seconds = time.monotonic() - began
+        self.intake.seconds = time.monotonic() - self._began
 
     async def _open_the_sale(self, number: int) -> None:
         """The orders hear of a product a little after the catalogue has it."""
@@ -84,6 +100,8 @@ class Buyers:
 
     async def _take_turns(self, numbers: Iterator[int]) -> None:
         for number in numbers:
+            due = self._began + self._arrive_over * number / self._count
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             token = self._shop.next_member()
             times = 2 if number % IMPATIENT == IMPATIENT - 1 else 1
             answered = await asyncio.gather(*(self._send(number, token) for _ in range(times)))

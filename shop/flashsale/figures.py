@@ -50,21 +50,23 @@ class Figures:
     """From sending to the answer, by the buyer's clock."""
     latency_decided_ms: Latency
     """From placed to decided, by the shop's clock."""
+    slowest: str | None
+    """The id of the order that waited longest for its decision; None if none was decided."""
 
     @property
-    def faults(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong, in words; nothing of a sale that went well."""
-        faults = []
+        problems = []
         if self.accepted + self.refused != self.buyers:
-            faults.append(f"{self.accepted} accepted + {self.refused} refused are not {self.buyers} buyers")
+            problems.append(f"{self.accepted} accepted + {self.refused} refused are not {self.buyers} buyers")
         if self.oversold:
-            faults.append(f"{self.oversold} pieces were sold that there were not")
+            problems.append(f"{self.oversold} pieces oversold")
         if self.undecided:
-            faults.append(f"{self.undecided} orders are undecided")
+            problems.append(f"{self.undecided} orders are undecided")
         if self.duplicated:
-            faults.append(f"{self.duplicated} orders are duplicates")
+            problems.append(f"{self.duplicated} orders are duplicates")
         if self.accepted != self.confirmed + self.cancelled + self.undecided:
-            faults.append(f"{self.confirmed} confirmed + {self.cancelled} cancelled are not {self.accepted} accepted")
+            problems.append(f"{self.confirmed} confirmed + {self.cancelled} cancelled are not {self.accepted} accepted")
         if self.confirmed + self.available != self.stock:
-            faults.append(f"{self.confirmed} confirmed + {self.available} available are not {self.stock} in stock")
-        return faults
+            problems.append(f"{self.confirmed} confirmed + {self.available} available are not {self.stock} in stock")
+        return problems

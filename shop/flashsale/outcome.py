@@ -60,7 +60,7 @@ class Outcome:
         return [placed_at for order_id, placed_at in intake.placed.items() if order_id not in self.decided]
 
     async def strangers(self, known: Iterable[str]) -> list[str]:
-        """Orders of the product that are none of the known ones: nobody was listener of them."""
+        """Orders of the product that are none of the known ones: no buyer was told of them."""
         told_of = set(known)
         return [order["id"] async for order in self._listed(self._since) if order["id"] not in told_of]
 

@@ -22,21 +22,34 @@ def _nothing(count: int) -> None: ...
 
 @dataclass
 class Listener:
-    """Who is listener how far it has come: ``answered`` and ``decided`` hear how many are, ``said`` what begins."""
+    """Hears how far a sale has come."""
 
     said: Callable[[str], None] = lambda line: None
+    """Hears what begins."""
+    opened: Callable[[], None] = lambda: None
+    """Is called when the product can be ordered, and the buyers begin."""
     answered: Callable[[int], None] = _nothing
+    """Hears how many buyers are."""
     decided: Callable[[int], None] = _nothing
+    """Hears how many orders are."""
     refused: Counter[str] = field(default_factory=Counter)
 
 
 async def hold_sale(
-    shop: Client, *, buyers: int, stock: int, concurrency: int, timeout: float, listener: Listener
+    shop: Client,
+    *,
+    buyers: int,
+    stock: int,
+    concurrency: int,
+    timeout: float,
+    listener: Listener,
+    arrive_over: float = 0,
 ) -> Figures:
     """Sell ``stock`` pieces of a product of its own to so many buyers, each of whom wants one.
 
     :param concurrency: buyers at once.
     :param timeout: seconds without any decision after which the rest counts as undecided.
+    :param arrive_over: seconds over which the buyers arrive; 0 for all of them at once.
     :raises ShopError: when the shop is away for long.
     """
     since = datetime.now(UTC)
@@ -46,7 +59,15 @@ async def hold_sale(
     await shop.receive(sku, stock)
     outcome = Outcome(shop, sku, since=since - SKEW)
     began = time.monotonic()
-    crowd = Buyers(shop, sku, buyers, concurrency=concurrency, answered=listener.answered)
+    crowd = Buyers(
+        shop,
+        sku,
+        buyers,
+        concurrency=concurrency,
+        arrive_over=arrive_over,
+        opened=listener.opened,
+        answered=listener.answered,
+    )
     watching = asyncio.create_task(outcome.wait_for(crowd.intake, limit=timeout, listener=listener.decided))
     try:
         await crowd.buy()
@@ -73,8 +94,9 @@ async def _figures(
 ) -> Figures:
     strangers = await outcome.strangers(intake.placed)
     left = await shop.stock(sku)
-    ours = [outcome.decided[order_id] for order_id in intake.placed if order_id in outcome.decided]
-    statuses = Counter(decision.status for decision in ours)
+    decisions = {order_id: outcome.decided[order_id] for order_id in intake.placed if order_id in outcome.decided}
+    waits = {order_id: each.decided_at - each.placed_at for order_id, each in decisions.items()}
+    statuses = Counter(decision.status for decision in decisions.values())
     confirmed = statuses["confirmed"] + statuses["shipped"]
     listener.refused.update(intake.refused)
     return Figures(
@@ -85,15 +107,16 @@ async def _figures(
         refused=intake.refused.total(),
         confirmed=confirmed,
         cancelled=statuses["cancelled"],
-        undecided=len(intake.placed) - len(ours),
+        undecided=len(intake.placed) - len(decisions),
         available=left["available"],
         reserved=left["reserved"],
         oversold=max(0, confirmed - stock, left["reserved"] - stock, -left["available"]),
         duplicated=len(strangers) + len(intake.doubled),
         retries=shop.retries,
         seconds=round(seconds, 2),
-        decided_per_second=round(len(ours) / seconds, 1),
+        decided_per_second=round(len(decisions) / seconds, 1),
         intake_per_second=round(buyers / intake.seconds, 1),
         latency_intake_ms=Latency.of(intake.latencies),
-        latency_decided_ms=Latency.of([(each.decided_at - each.placed_at).total_seconds() for each in ours]),
+        latency_decided_ms=Latency.of([wait.total_seconds() for wait in waits.values()]),
+        slowest=max(waits, key=waits.__getitem__, default=None),
     )

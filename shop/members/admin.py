@@ -137,7 +137,7 @@ class GroupPage(GroupAdmin, Page):  # type: ignore[misc]
 
 
 class TokenList(KeysetChangeList):
-    """Leads to a token by its user's id: the key is a secret, and addresses are written to logs."""
+    """Links a token by its user's id: the key is a secret, and addresses are written to logs."""
 
     def url_for_result(self, result: Any) -> str:
         return f"{result.user_id}/change/"
@@ -145,7 +145,7 @@ class TokenList(KeysetChangeList):
 
 @admin.register(TokenProxy)
 class TokenPage(TokenAdmin, Page):  # type: ignore[misc]
-    """API tokens: a user has one at the most; deleting it revokes it."""
+    """API tokens: a user has at most one; deleting it revokes it."""
 
     list_display = ("user", "ending", "created")
     list_filter = ()

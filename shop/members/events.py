@@ -1,22 +1,22 @@
-"""What the members context says."""
+"""The events that the members context publishes."""
 
 from shop.messaging.events import Event, event
 
 
 class MemberEvent(Event):
-    """What others need to know of a member; they keep a copy."""
+    """The fields of a member that other contexts copy."""
 
     member_id: int
     name: str
     active: bool
-    """One that is not places no new orders."""
+    """Inactive members cannot place orders."""
 
 
 @event("members.member-joined")
 class MemberJoined(MemberEvent):
-    """There is a new member, who may place orders."""
+    """A member joined, and may place orders."""
 
 
 @event("members.member-changed")
 class MemberChanged(MemberEvent):
-    """The member's name is another, or whether it is active."""
+    """The member's name changed, or whether it is active."""

@@ -13,7 +13,7 @@ class Member(Aggregate):
 
     user = models.OneToOneField(User, on_delete=models.PROTECT, primary_key=True, related_name="member")
     name = models.CharField(max_length=150)
-    active = models.BooleanField(default=True, help_text="One that is not places no new orders.")
+    active = models.BooleanField(default=True, help_text="Inactive members cannot place orders.")
 
     mutable = ("name", "active")
 
@@ -27,7 +27,7 @@ class Member(Aggregate):
 
     @classmethod
     def join(cls, *, user: User, name: str) -> "Member":
-        """A new member."""
+        """Make a new member."""
         member = cls(user=user, name=name)
         member.record(MemberJoined(member_id=user.pk, name=name, active=True))
         return member
@@ -35,7 +35,7 @@ class Member(Aggregate):
     # Mutators
 
     def change(self, *, name: str | None = None, active: bool | None = None) -> None:
-        """Give it another name, or deactivate or reactivate it. Nothing new, nothing said."""
+        """Rename, deactivate or reactivate the member. Records no event if nothing changed."""
         before = (self.name, self.active)
         self.name = self.name if name is None else name
         self.active = self.active if active is None else active
@@ -47,6 +47,9 @@ class Outbox(messaging.Outbox): ...
 
 
 class OutboxEvent(messaging.OutboxEvent): ...
+
+
+class Fence(messaging.Fence): ...
 
 
 class Subscription(messaging.Subscription): ...

@@ -1,4 +1,4 @@
-"""What can be done to members."""
+"""Commands on members."""
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -10,15 +10,15 @@ from shop.messaging.aggregates import store
 
 
 class NameTaken(DomainError):
-    """A user of this name exists."""
+    """A user with this name exists."""
 
     code = "name_taken"
 
 
 def join(*, username: str, name: str, password: str | None = None, email: str = "") -> Member:
-    """Make a user, its API token and its member, in one transaction.
+    """Create a user, its API token and its member, in one transaction.
 
-    :raises NameTaken: also when another request takes it at the same time.
+    :raises NameTaken: also if another request takes the name at the same time.
     """
     username = User.normalize_username(username)
     try:
@@ -30,7 +30,7 @@ def join(*, username: str, name: str, password: str | None = None, email: str = 
     except IntegrityError:
         if not User.objects.filter(username=username).exists():
             raise
-        raise NameTaken(f"There is a user {username!r} already: choose another name.", username=username) from None
+        raise NameTaken(f"There is already a user {username!r}: choose another name.", username=username) from None
     return member
 
 

@@ -19,5 +19,5 @@ class MemberShape(serializers.Serializer[Member]):
 class Me(APIView):
     @extend_schema(operation_id="members_me", responses=MemberShape)
     def get(self, request: Request) -> Response:
-        """The member whose token this is."""
+        """Retrieve the member who makes the request."""
         return Response(MemberShape(queries.member(member_id_of(request.user))).data)

@@ -83,14 +83,17 @@ class Aggregate(models.Model):
         raise UnableToStore(f"{type(self).__name__} is an aggregate: it is never deleted, it comes to an end")
 
 
-def store(*aggregates: Aggregate) -> None:
+def store(*aggregates: Aggregate, patient: bool = True) -> None:
     """Write the aggregates' rows and then, last in the transaction, the events they recorded.
 
     Set-wise: a handful of statements for any number of aggregates. Call it once, at the end of the
     transaction; from then until the commit nothing else is locked, so that in each lane of the outbox
     positions are in the order of the commits. On rollback nothing is written and nothing published.
 
+    :param patient: wait for a lane that another transaction holds, as long as ``lock_timeout`` allows.
     :raises UnableToStore: outside a transaction, for a second time in one, or for aggregates of two databases.
+    :raises LaneHeld: if not patient, and a lane is held: begin the transaction anew.
+    :raises PartitionMissing: if the outbox had no partition; it has one now: begin the transaction anew.
     """
     if not aggregates:
         return
@@ -105,7 +108,7 @@ def store(*aggregates: Aggregate) -> None:
         rows.insert(alias, group)
     for _, group in _by_table(attached, sort=False):
         rows.insert(alias, group)
-    outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates))
+    outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates), patient=patient)
 
 
 def _entries(aggregates: Iterable[Aggregate]) -> list[outbox.Entry]:

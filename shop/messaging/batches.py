@@ -1,8 +1,9 @@
 """A batch: the wanted events of one lane between two positions, as a message and as seen by a consumer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, NamedTuple, Self, TypeVar
+from uuid import UUID
 
 from shop.messaging.events import Event, decode
 from shop.messaging.headers import because_of, reacting_to
@@ -12,9 +13,44 @@ E = TypeVar("E", bound=Event)
 CloudEvent = Mapping[str, Any]
 """CloudEvents 1.0 in JSON; ``id`` is the position, ``subject`` the aggregate's key."""
 
+ANNULLED = "annulled"
+"""An attribute of an event that a later one of its key undoes."""
+
+
+class Identity(NamedTuple):
+    """Which outbox, and which part of its history: see :class:`shop.messaging.models.Outbox`."""
+
+    outbox: UUID
+    epoch: int
+
+
+class Message:
+    """What travels between a relay and a consumer.
+
+    The fields without a default are those of 1.0, which refuses arguments that it does not know: the others travel
+    as extensions beside them, in the headers of the Celery message. Whatever is not known here is left unread.
+    """
+
+    __slots__ = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The Celery task's arguments. (``dataclasses.asdict`` would copy every event.)"""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.default is MISSING}  # type: ignore[arg-type]
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What travels beside them."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.default is not MISSING}  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, message: Mapping[str, Any]) -> Self:
+        """A message as it came."""
+        return cls(**{field.name: message[field.name] for field in fields(cls) if field.name in message})  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchMessage:
+class BatchMessage(Message):
     """What the relay sends: the wanted ``events`` of a lane with ``after`` < position ≤ ``through``.
 
     ``types`` is what it was filtered by. ``time`` (RFC 3339): everything that the lane held before then is
@@ -31,9 +67,45 @@ class BatchMessage:
     time: str | None
     events: Sequence[CloudEvent]
 
-    def as_arguments(self) -> dict[str, Any]:
-        """The Celery task's arguments. (``dataclasses.asdict`` would copy every event.)"""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    generation: int = 1
+    outbox: str | None = None
+    epoch: int | None = None
+    fences: Sequence[tuple[int, int]] = ()
+    """(first, last kept) of each fence after ``after``, oldest first."""
+    lanes: int | None = None
+    """How many the source's outbox has."""
+
+    @property
+    def uuid(self) -> UUID:
+        """Its id."""
+        return UUID(self.id)
+
+    @property
+    def identity(self) -> Identity | None:
+        """The outbox that it comes from; ``None`` from a relay of 1.0."""
+        return None if self.outbox is None or self.epoch is None else Identity(UUID(self.outbox), self.epoch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement(Message):
+    """What a consumer answers: how far its ``cursor`` is, or why it took nothing.
+
+    It names the batch that it answers, and the outbox that it is from.
+    """
+
+    source: str
+    consumer: str
+    lane: int
+    batch: str
+    cursor: int
+
+    generation: int = 1
+    outbox: str | None = None
+    epoch: int | None = None
+    refused: str = ""
+    """Why the consumer takes nothing from this outbox."""
+    gone: bool = False
+    """Whether there is no such generation of the consumer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +116,8 @@ class Received:
     key: str
     data: Event
     headers: Mapping[str, str]
+    annulled: bool
+    """Whether a later event of its key, which is in the log already, undoes it: see :func:`consumes`."""
 
 
 def cloud_event(
@@ -65,12 +139,13 @@ def cloud_event(
 class Batch:
     """Events to apply, in order. Recording while iterating notes which event was the cause."""
 
-    def __init__(self, events: Sequence[CloudEvent]) -> None:
+    def __init__(self, events: Sequence[CloudEvent], *, generation: int = 1) -> None:
         """Decode.
 
         :raises UnknownEvent: :raises msgspec.ValidationError: if one of them cannot be decoded.
         """
         self.events = [_received(event) for event in events]
+        self.generation = generation
 
     def __len__(self) -> int:
         return len(self.events)
@@ -100,4 +175,5 @@ def _received(event: CloudEvent) -> Received:
         key=event["subject"],
         data=decode(event["type"], event["data"]),
         headers=headers,
+        annulled=bool(event.get(ANNULLED)),
     )

@@ -6,6 +6,8 @@ knows them as aliases. On the broker they carry ``QUEUE_PREFIX``, see :func:`nam
 No call here is for inside a database transaction: a broker that hangs takes seconds to be given up.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from celery import current_app
@@ -18,8 +20,13 @@ QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends a
 
 RELAY_SUFFIX = ".relay"
 
+EXTENSIONS = "extensions"
+NONE: Mapping[str, Any] = MappingProxyType({})
+
 SCAN = "shop.messaging.tasks.scan_outbox"
 ACKNOWLEDGE = "shop.messaging.tasks.acknowledge"
+SUBSCRIBE = "shop.messaging.tasks.subscribe"
+RETRY = "shop.messaging.tasks.retry_letters"
 
 
 def relay_queue(context: str) -> str:
@@ -37,12 +44,19 @@ def context_of(queue: str) -> str:
     return queue.removeprefix(settings.QUEUE_PREFIX).removesuffix(RELAY_SUFFIX)
 
 
-def send(task: str, queue: str, **kwargs: Any) -> None:
+def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **arguments: Any) -> None:
     """Send a task by name.
 
+    :param extensions: fields that a release before this one refuses as arguments: they travel in the message's
+        headers, which it does not read.
     :raises kombu.exceptions.OperationalError: if the broker is away, at once; or hangs, after about 6 s.
     """
-    current_app.send_task(task, kwargs=kwargs, queue=queue)
+    current_app.send_task(task, kwargs=arguments, queue=queue, headers={EXTENSIONS: dict(extensions)})
+
+
+def extensions_of(request: Any) -> dict[str, Any]:
+    """What came with a task beside its arguments, from its ``request``."""
+    return dict((request.headers or {}).get(EXTENSIONS) or {})
 
 
 def is_backed_up(queue: str) -> bool:

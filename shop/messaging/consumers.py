@@ -1,7 +1,7 @@
 """Consumers: which context reacts to which events of which source, by which Celery task."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from shop.messaging.batches import Batch
 
@@ -10,7 +10,7 @@ Reaction = Callable[[Batch], None]
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One context's reaction to one source; there is one for each pair."""
+    """One context's reaction to one source. Of several to the same source, all but one have a name."""
 
     context: str
     """The reacting context."""
@@ -19,11 +19,16 @@ class Consumer:
     """Wire names of the events that it wants."""
     task: str
     react: Reaction
+    reaction: str = ""
+    annuls: Mapping[str, str] = field(default_factory=dict)
+    """By the type that undoes, the type that is undone."""
+    given_up: frozenset[str] = frozenset()
+    """Types that it no longer wants."""
 
     @property
     def name(self) -> str:
         """What its positions are kept under, on both sides."""
-        return self.context
+        return f"{self.context}.{self.reaction}" if self.reaction else self.context
 
     @property
     def queue(self) -> str:
@@ -38,7 +43,9 @@ def register(consumer: Consumer) -> None:
     """Make a consumer known. :raises ValueError: if its context already has one of that source."""
     key = (consumer.name, consumer.source)
     if key in _consumers:
-        raise ValueError(f"{consumer.name} already consumes {consumer.source} by {_consumers[key].task}")
+        raise ValueError(
+            f"{consumer.name} already consumes {consumer.source} by {_consumers[key].task}: give this one a name"
+        )
     _consumers[key] = consumer
 
 
@@ -53,3 +60,8 @@ def consumer_of(name: str, source: str) -> Consumer:
 def consumers_of(source: str) -> Mapping[str, Consumer]:
     """The consumers of a context's events, by name."""
     return {consumer.name: consumer for consumer in _consumers.values() if consumer.source == source}
+
+
+def consumers() -> Collection[Consumer]:
+    """Every consumer."""
+    return _consumers.values()

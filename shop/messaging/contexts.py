@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar, cast
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
 
 from shop.databases import alias_of
+
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,12 @@ class ContextConfig(AppConfig):
         """The alias of the context's own database."""
         return alias_of(self.label)
 
-    def table(self, name: str) -> Any:
-        """One of the context's messaging models: ``OutboxEvent``, ``Subscription``, ``Cursor``, …"""
-        return self.get_model(name)
+    def table(self, abstract: type[M]) -> type[M]:
+        """The context's own table of an abstract one of :mod:`shop.messaging.models`.
+
+        :raises LookupError: if the context declares none.
+        """
+        return cast(type[M], self.get_model(abstract.__name__))
 
     @property
     def publishes(self) -> bool:

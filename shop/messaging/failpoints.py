@@ -12,6 +12,8 @@ class Failpoint(StrEnum):
     """A point at which everything before is done, and nothing after it."""
 
     APPENDED = "events appended, transaction open"
+    FENCED = "sequence moved past every position handed out, epoch recorded, transaction open"
+    SUBSCRIBED = "subscriptions made, nothing sent yet"
     BATCH_CHOSEN = "batch chosen, subscription's transaction open"
     BATCH_RECORDED = "batch recorded as in flight, not sent"
     BATCH_SENT = "batch sent"

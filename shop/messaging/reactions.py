@@ -1,26 +1,43 @@
 """Reactions: how a context says which events of others it consumes, and what it does about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.apps import apps
 
 from shop.messaging.batches import BatchMessage
+from shop.messaging.broker import extensions_of
 from shop.messaging.consumer.receiving import receive
 from shop.messaging.consumers import Consumer, Reaction, register
 from shop.messaging.contexts import ContextConfig, context
 from shop.messaging.events import Event
 from shop.messaging.producer.relay import wake
 
+NOTHING: Mapping[type[Event], type[Event]] = MappingProxyType({})
 
-def consumes(source: str, *types: type[Event]) -> Callable[[Reaction], Reaction]:
+
+def consumes(
+    source: str,
+    *types: type[Event],
+    name: str = "",
+    annuls: Mapping[type[Event], type[Event]] = NOTHING,
+    given_up: Collection[str] = (),
+) -> Callable[[Reaction], Reaction]:
     """Turn a reaction into the Celery task that consumes ``types`` from ``source``'s outbox.
 
     The body is given a :class:`~shop.messaging.batches.Batch`, inside a transaction of its context's database
     that also moves the cursor. It applies the events in order, set-wise, and calls ``store`` at most once. It is
     idempotent in itself; and it may raise: the batch is then halved until the poisonous event is found.
 
-    :raises ValueError: if the context already has a consumer of that source.
+    :param name: what tells it from the context's other reactions to the same source; its positions are kept under
+        it, so it is permanent. A context's first reaction to a source needs none.
+    :param annuls: which type undoes which. An event whose undoing is in the log by the time that it is sent comes
+        marked as ``annulled``: what happened while nobody answered takes nothing from the living.
+    :param given_up: wire names of types that it wanted once and no longer does. (Without saying so, a worker that
+        wants less than the cursor moved under takes itself for one of an older release, and leaves batches alone.)
+    :raises ValueError: if the context already has a consumer of that source and name.
     """
 
     def consume(react: Reaction) -> Reaction:
@@ -30,12 +47,16 @@ def consumes(source: str, *types: type[Event]) -> Callable[[Reaction], Reaction]
             types=tuple(sorted(cls.wire_name for cls in types)),
             task=f"{react.__module__}.{react.__name__}",
             react=react,
+            reaction=name,
+            annuls={undoing.wire_name: undone.wire_name for undoing, undone in annuls.items()},
+            given_up=frozenset(given_up),
         )
         register(consumer)
 
-        @shared_task(name=consumer.task)
-        def receive_batch(**message: object) -> None:
-            if receive(consumer, BatchMessage(**message)) and context(consumer.context).publishes:  # type: ignore[arg-type]
+        @shared_task(name=consumer.task, bind=True)
+        def receive_batch(self: Task[..., None], **message: Any) -> None:
+            received = BatchMessage.read(message | extensions_of(self.request))
+            if receive(consumer, received) and context(consumer.context).publishes:
                 wake(consumer.context)  # what the reaction recorded goes out at once
 
         receive_batch.__doc__ = react.__doc__

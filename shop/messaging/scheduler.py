@@ -1,6 +1,7 @@
 """Celery beat, but it adds nothing to a queue whose workers do not keep up."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class Scheduler(PersistentScheduler):
         file: str = self.schedule_filename  # type: ignore[attr-defined]  # not in the stubs
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         super().setup_schedule()
+        for entry in self.schedule.values():  # all are due at the start: beat may have been away for long
+            entry.last_run_at = entry.default_now() - timedelta(days=1)
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         queue = (entry.options or {}).get("queue")

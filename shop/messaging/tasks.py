@@ -1,24 +1,54 @@
 """The messaging's own Celery tasks. Each is harmless when run twice, late, or by many workers at once."""
 
-from celery import shared_task
+from typing import Any
 
-from shop.messaging.producer.partitions import ensure_partitions
-from shop.messaging.producer.relay import relay, take_acknowledgement
+from celery import Task, shared_task
+
+from shop.messaging import contexts
+from shop.messaging.batches import Acknowledgement
+from shop.messaging.broker import extensions_of
+from shop.messaging.consumer import retries
+from shop.messaging.producer.partitions import ensure_partitions, look_after_partitions
+from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement, wake
 
 
 @shared_task
 def scan_outbox(context: str) -> None:
-    """Send what is new in a context's outbox, and again what was not acknowledged in time."""
-    relay(context)
+    """Send what is new in a context's outbox, and again what was not acknowledged in time.
+
+    Once a minute it looks after the partitions too: it is what runs, whoever wakes it.
+    """
+    try:
+        relay(context)
+    finally:
+        look_after_partitions(context)
 
 
-@shared_task
-def acknowledge(source: str, consumer: str, lane: int, batch: str, cursor: int) -> None:
+@shared_task(bind=True)
+def acknowledge(self: Task[..., None], **answer: Any) -> None:
     """Take a consumer's acknowledgement of a batch, and send it the next."""
-    take_acknowledgement(source, consumer=consumer, lane=lane, batch=batch, cursor=cursor)
+    received = Acknowledgement.read(answer | extensions_of(self.request))
+    take_acknowledgement(received.source, received)
+
+
+@shared_task(name="shop.messaging.tasks.subscribe")
+def subscribe_generation(source: str, consumer: str, generation: int, **more: Any) -> None:
+    """Give a generation of a consumer its subscriptions to a context's events."""
+    subscribe(source, consumer=consumer, generation=generation)
 
 
 @shared_task
 def create_partitions(context: str) -> None:
     """Keep partitions of a context's outbox ready ahead of need."""
     ensure_partitions(context)
+
+
+@shared_task
+def retry_letters(context: str) -> None:
+    """Retry dead letters as operators asked for, a step of the oldest request; then call for the next."""
+    step = retries.run_step(context)
+    if step is None:
+        return
+    if step.applied and contexts.context(context).publishes:
+        wake(context)  # what the reaction recorded goes out at once
+    retries.call_worker(context, source=step.source)

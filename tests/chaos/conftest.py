@@ -1,5 +1,6 @@
 """Real processes on the test databases: web, a worker for each context, beat, kept alive as ``manage.py up`` does."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from celery_app import app
+from shop.local.chaos.faults import signal_group
 from shop.local.servers.addresses import instance_folder
 from shop.local.stack import ports
 from shop.local.stack.running import programs
@@ -39,9 +41,7 @@ class Stack:
 
     def kill_worker(self, context: str) -> None:
         """SIGKILL to a worker and its pool, wherever they are."""
-        worker = psutil.Process(self.supervisor.pids[f"worker-{context}"])
-        for process in (worker, *worker.children(recursive=True)):
-            process.kill()
+        signal_group(self.supervisor.pids[f"worker-{context}"], signal.SIGKILL)
 
     def pool_of(self, context: str) -> list[psutil.Process]:
         """The processes in which a worker runs its tasks."""

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from celery import current_app
 from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
@@ -18,6 +17,7 @@ from inventory.services import receive_stock
 from orders.models import Order, ProductCopy, Status
 from readmodel.models import OrderView
 from shop.catalogue.services import add_product
+from shop.local.chaos.faults import wipe_broker
 from shop.local.servers import lifecycle
 from shop.members.services import join
 from tests.chaos.conftest import Stack, eventually
@@ -106,7 +106,7 @@ def test_orders_are_decided_though_the_broker_is_wiped_again_and_again(stack: St
     ids = []
     for _ in range(30):
         ids.append(stack.client.place(token, (sku, 1)))
-        _wipe_broker()
+        wipe_broker()
     assert decided(ids) == {"confirmed": 20, "cancelled": 10}
 
 
@@ -167,12 +167,3 @@ def _waiting_for_a_row(alias: str) -> bool:
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock')", [name]
         )
         return bool(cursor.fetchone()[0])
-
-
-def _wipe_broker() -> None:
-    with current_app.connection_for_write() as connection:
-        client = getattr(connection.default_channel, "client", None)
-        if client is None:  # not a Redis
-            current_app.control.purge()
-        else:
-            client.flushall()

@@ -12,9 +12,10 @@ from inventory.events import InventoryLockFailed, Shortage
 from orders import services
 from orders.events import CancelledByMember, OutOfStock, TimedOut
 from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel, UnableToConfirm
-from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders, forget_keys
+from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
+from shop.idempotency import forget_keys
 from shop.members.services import change_member
 from shop.messaging.producer.outbox import Entry, append
 from tests.harness import Shop, in_background
@@ -255,7 +256,7 @@ def test_an_order_that_timed_out_while_its_reservation_was_on_its_way_holds_noth
 def test_a_key_that_is_old_enough_is_forgotten_and_may_be_used_anew(ready: Shop) -> None:
     first = ready.place(("phone", 1), key="k")
     now = timezone.now()
-    assert forget_keys(at=now + timedelta(days=29), life=timedelta(days=30)) == 0
+    assert forget_keys(IdempotencyKey, at=now + timedelta(days=29), life=timedelta(days=30)) == 0
     assert ready.place(("phone", 1), key="k").pk == first.pk
-    assert forget_keys(at=now + timedelta(days=31), life=timedelta(days=30)) == 1
+    assert forget_keys(IdempotencyKey, at=now + timedelta(days=31), life=timedelta(days=30)) == 1
     assert ready.place(("phone", 1), key="k").pk != first.pk

@@ -202,7 +202,7 @@ def test_an_order_with_a_recent_rate_in_its_lane_has_an_estimate(
 
 def test_the_count_of_what_is_ahead_ends_at_a_cap(ada: APIClient, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shop.messaging.producer.outbox._lanes", {"orders": 1})
-    monkeypatch.setattr("orders.queries.QUEUE_CAP", 2)
+    monkeypatch.setattr("shop.messaging.producer.queue_position.CAP", 2)
     assert [place(ada).json()["queue"]["position"] for _ in range(4)] == [0, 1, 2, 2]
 
 

@@ -11,6 +11,12 @@ SELECT lane, {type}, key, {data}, headers FROM {context}_outboxevent WHERE {wher
 # Its position stays taken, so that the lane's end stays where it is.
 LOSE = "UPDATE {context}_outboxevent SET type = 'lost' WHERE {where}"
 
+GIVEN_UP = """
+INSERT INTO {context}_deadletter
+    (consumer, source, lane, position, type, key, event, error, traceback, attempts, discarded_at)
+VALUES ('{context}', 'orders', 0, 1, 'orders.order-created', {key}, '{{}}', 'no', '', 3, now())
+"""
+
 CORRUPTIONS = {
     "a unit too many is available": (
         "inventory",
@@ -280,5 +286,16 @@ CORRUPTIONS = {
         "UPDATE orders_subscription SET batch = gen_random_uuid(), after = acknowledged, through = scanned, tries = 1, "
         "due_at = now() - interval '1 minute' WHERE consumer = 'readmodel' AND lane = 0",
         {"messaging.in_time"},
+    ),
+    "what shows an order was given up": (
+        "readmodel",
+        "DELETE FROM readmodel_orderview WHERE id = %(short)s;" + GIVEN_UP.format(context="readmodel", key="%(short)s"),
+        {"letters.discarded"},
+    ),
+    "a claim was given up after its answer": (
+        "inventory",
+        "DELETE FROM inventory_claim WHERE order_id = %(short)s;"
+        + GIVEN_UP.format(context="inventory", key="%(short)s"),
+        {"letters.discarded", "stock.answered"},
     ),
 }

@@ -1,6 +1,7 @@
 """What the audit says of a shop that is well, at rest or moving, and how it says what is not."""
 
 import json
+from collections.abc import Iterator
 from io import StringIO
 
 import psycopg
@@ -10,10 +11,12 @@ from django.db import connections
 from django.utils import timezone
 
 from inventory.services import receive_stock
+from orders.models import Order
 from readmodel.models import MemberName
 from shop.console.audit import Report, audit, wait_until_at_rest
-from shop.console.audit.running import SHOWN
-from shop.console.audit.snapshots import snapshot
+from shop.console.audit.running import FAMILIES, INVARIANTS, SHOWN
+from shop.console.audit.snapshots import Row, Sessions
+from shop.messaging.consumer.deadletters import discard
 from shop.messaging.producer.relay import relay
 from tests.harness import Shop
 
@@ -68,8 +71,8 @@ def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> 
     shop.drain()
     order = shop.place(("phone", 1), member_id=member)
     assert states(audit())["orders.decided"] == "waiting"
-    run("inventory", "UPDATE inventory_cursor SET position = 1000 WHERE source = 'orders'")
-    run("readmodel", "UPDATE readmodel_cursor SET position = 1000 WHERE source = 'orders'")
+    run("inventory", "UPDATE inventory_cursor SET position = 1000000000 WHERE source = 'orders'")
+    run("readmodel", "UPDATE readmodel_cursor SET position = 1000000000 WHERE source = 'orders'")
     report = audit()
     assert {"orders.decided", "claims.orders", "readmodel.orders"} <= set(report.broken)
     rows = {result.invariant.name: result.rows for result in report.results}
@@ -78,7 +81,7 @@ def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> 
 
 def test_a_snapshot_stays_as_it_was_and_cannot_be_written_through(shop: Shop) -> None:
     shop.sell("phone", stock=3)
-    with snapshot("inventory") as earlier:
+    with Sessions() as sessions, sessions.snapshot("inventory") as earlier:
         receive_stock(sku="phone", quantity=1, at=timezone.now())
         assert earlier.rows("SELECT available FROM inventory_stockitem") == [{"available": 3}]
         assert list(earlier.stream("SELECT available FROM inventory_stockitem")) == [{"available": 3}]
@@ -105,6 +108,153 @@ def test_keys_with_a_dead_letter_are_left_out_and_listed(shop: Shop) -> None:
     assert report.broken == []
     assert [(letter["consumer"], letter["key"]) for letter in report.letters] == [("inventory", str(poisonous.pk))]
     assert states(report)["orders.decided"] == "ok"
+
+
+# Letters that were given up
+
+
+@pytest.fixture
+def broken_inventory(shop: Shop) -> Iterator[None]:
+    """The inventory can neither refuse an order nor release what one holds."""
+    run("inventory", "ALTER TABLE inventory_claim ADD CONSTRAINT none CHECK (status = 'locked') NOT VALID")
+    yield
+    run("inventory", "ALTER TABLE inventory_claim DROP CONSTRAINT IF EXISTS none")
+
+
+def give_up(shop: Shop, label: str, order: Order) -> int:
+    """Discard the only letter of an order; its position."""
+    (letter,) = [letter for letter in shop.letters(label) if letter.key == str(order.pk)]
+    assert discard(label, position=letter.position, source=letter.source, by="ada")
+    position: int = letter.position
+    return position
+
+
+def given_up(report: Report) -> list[Row]:
+    (result,) = [result for result in report.results if result.invariant.name == "letters.discarded"]
+    return result.rows
+
+
+def test_a_cancellation_that_was_given_up_is_found_by_the_stock_that_the_order_still_holds(
+    shop: Shop, broken_inventory: None
+) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=5)
+    shop.drain()
+    order = shop.place(("phone", 1), member_id=member)
+    shop.drain()
+    shop.cancel(order)
+    shop.drain()
+    assert audit().broken == [], "it waits for an operator, and is listed"
+    position = give_up(shop, "inventory", order)
+    report = audit()
+    assert report.broken == ["letters.discarded"]
+    (row,) = given_up(report)
+    assert row["discarded_at"] is not None
+    assert row | {"discarded_at": None} == {
+        "consumer": "inventory",
+        "source": "orders",
+        "position": position,
+        "type": "orders.order-cancelled",
+        "key": str(order.pk),
+        "discarded_at": None,
+        "discarded_by": "ada",
+        "invariant": "claims.orders",
+        "order_id": str(order.pk),
+        "fault": "cancelled, not released",
+        "ordered": "1 × phone",
+        "cancelled": True,
+        "claim": "locked",
+        "holds": "1 × phone",
+    }
+
+
+def test_a_creation_that_was_given_up_is_found_until_the_order_is_cancelled(shop: Shop, broken_inventory: None) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=1)
+    shop.drain()
+    order = shop.place(("phone", 2), member_id=member)
+    shop.drain()
+    position = give_up(shop, "inventory", order)
+    report = audit()
+    assert report.broken == ["letters.discarded"]
+    assert {(row["position"], row["invariant"], row.get("fault")) for row in given_up(report)} == {
+        (position, "claims.orders", "heard of, not claimed"),
+        (position, "orders.decided", None),
+    }
+    run("inventory", "ALTER TABLE inventory_claim DROP CONSTRAINT none")
+    shop.cancel(order)
+    shop.drain()
+    report = audit()
+    assert report.broken == [], "nothing is left unbalanced"
+    assert [(letter["position"], letter["discarded_by"]) for letter in report.letters] == [(position, "ada")]
+    out = StringIO()
+    call_command("audit", stdout=out)
+    assert f"given up  orders.order-created #{position} of orders, key {order.pk}, given up by ada at" in out.getvalue()
+
+
+def test_a_key_with_a_letter_given_up_and_another_that_waits_is_set_aside(shop: Shop, broken_inventory: None) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=1)
+    shop.drain()
+    order = shop.place(("phone", 2), member_id=member)
+    shop.drain()
+    shop.cancel(order)
+    shop.drain()
+    first, second = shop.letters("inventory").order_by("position")
+    assert discard("inventory", position=first.position, source="orders")
+    assert audit().broken == []
+    assert discard("inventory", position=second.position, source="orders")
+    report = audit()
+    assert report.broken == ["letters.discarded"]
+    assert [row["position"] for row in given_up(report)] == [first.position]
+
+
+# Snapshots
+
+
+def open_snapshots() -> set[str]:
+    """The families of which somebody holds a snapshot on the server."""
+    with connections["orders"].cursor() as cursor:
+        cursor.execute(
+            "SELECT application_name FROM pg_stat_activity "
+            "WHERE application_name LIKE 'audit: %' AND backend_xmin IS NOT NULL"
+        )
+        return {name.removeprefix("audit: ") for (name,) in cursor.fetchall()}
+
+
+def test_no_snapshot_of_one_family_is_open_while_another_is_checked(shop: Shop) -> None:
+    shop.sell("phone", stock=1)
+    shop.drain()
+    seen: dict[str, set[str]] = {}
+    audit(before_each=lambda invariant: seen.update({invariant.name: open_snapshots()}))
+    family_of = {invariant.name: family.name for family in FAMILIES for invariant in family.invariants}
+    assert {name: {family} for name, family in family_of.items()} == {
+        name: families for name, families in seen.items() if name != "letters.discarded"
+    }
+    assert seen["letters.discarded"] == open_snapshots() == set()
+
+
+def test_the_audit_passes_while_the_shop_moves_on_between_any_two_of_its_looks(shop: Shop) -> None:
+    member = shop.member().pk
+    shop.sell("phone", stock=30)
+    shop.sell("case", stock=1)
+    shop.drain()
+    moves = 0
+
+    def move_on(invariant: object) -> None:
+        nonlocal moves
+        orders = [shop.place(("phone", 1), member_id=member), shop.place(("case", 1), member_id=member)]
+        for _ in range(moves % 7):
+            shop.scan()
+            if shop.deliveries.waiting:
+                shop.deliveries.next().deliver()
+        shop.cancel(orders[moves % 2])
+        if moves % 3 == 0:
+            shop.drain()
+        moves += 1
+
+    assert audit(before_each=move_on).broken == []
+    assert moves == len(INVARIANTS)
 
 
 def test_all_offending_rows_are_counted_and_the_first_are_shown(shop: Shop) -> None:
@@ -134,7 +284,7 @@ def test_the_command_exits_with_one_and_the_offending_rows(shop: Shop) -> None:
         call_command("audit", stdout=out)
     assert exit.value.code == 1
     assert "sku=phone, available=4, reserved=0, moved_available=3" in out.getvalue()
-    assert "2 of 23 invariants broken" in out.getvalue()
+    assert "2 of 24 invariants broken" in out.getvalue()
 
 
 def test_the_command_speaks_json(shop: Shop) -> None:

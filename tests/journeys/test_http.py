@@ -1,74 +1,14 @@
 """A buyer's way through the shop over real HTTP: a server, sockets, and threads that meet."""
 
-import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPResponse
-from threading import Barrier, Thread
-from typing import Any
+from threading import Barrier
 
-import pytest
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from rest_framework.authtoken.models import Token
+from django.contrib.auth.models import User
 
 from orders.models import IdempotencyKey, Order
-from shop.members.models import Member
-from shop.wsgi import application
+from shop.console.roles import ensure_roles
 from tests.harness import Shop
-
-
-class QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Web:
-    """A client of the server, with a token or a stranger's."""
-
-    port: int
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def as_(self, member: Member) -> "Web":
-        return Web(self.port, {"Authorization": f"Token {Token.objects.get(user=member.user).key}"})
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[HTTPResponse, Any]:
-        """The answer, and its JSON."""
-        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            content = None if body is None else json.dumps(body)
-            connection.request(method, path, content, sent | {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read()
-        finally:
-            connection.close()
-        return response, json.loads(text) if text else None
-
-    def place(self, sku: str, quantity: int, **headers: str) -> tuple[HTTPResponse, Any]:
-        return self.ask("POST", "/api/orders/", {"lines": [{"sku": sku, "quantity": quantity}]}, **headers)
-
-
-@pytest.fixture
-def web(shop: Shop) -> Iterator[Web]:
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.set_app(application)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield Web(server.server_address[1])
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def ada(web: Web, shop: Shop) -> Web:
-    """A member, in a shop that sells a phone, of which there are three."""
-    member = shop.member()
-    shop.sell("phone", price=500, stock=3)
-    shop.drain()
-    return web.as_(member)
+from tests.journeys.web import Web
 
 
 def test_an_order_is_placed_accepted_and_confirmed(ada: Web, shop: Shop) -> None:
@@ -138,3 +78,20 @@ def test_a_stranger_is_asked_for_a_token(web: Web) -> None:
     answer, problem = web.place("phone", 1)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Token")
     assert problem["code"] == "not_authenticated"
+
+
+def test_one_key_sent_by_many_at_once_receives_goods_once(web: Web, shop: Shop) -> None:
+    user = User.objects.create_user("sam", is_staff=True)
+    user.groups.add(ensure_roles()["stock"])
+    sam, together = web.as_(user), Barrier(6)
+
+    def send(_: int) -> tuple[int, int]:
+        together.wait()
+        address = "/api/inventory/stock/phone/receive/"
+        answer, stock = sam.ask("POST", address, {"quantity": 5}, Idempotency_Key="once")
+        return answer.status, stock["available"]
+
+    with ThreadPoolExecutor(together.parties) as senders:
+        assert set(senders.map(send, range(together.parties))) == {(200, 5)}
+    assert shop.stock("phone") == (5, 0)
+    assert shop.movements("phone") == [("received", 5)]

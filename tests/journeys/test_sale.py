@@ -9,19 +9,18 @@ import pytest
 from aiohttp.test_utils import TestServer
 from django.core.management import CommandError, call_command
 
-from shop.flashsale import Figures, Listener, Shop, ShopError, hold_sale, outcome
-from shop.flashsale import shop as client
+from shop.flashsale import Client, Figures, Listener, ShopError, client, hold_sale, outcome
 from shop.flashsale.figures import Latency
 from tests.journeys.faulty_shop import FaultyShop
 
 
-def sale(faulty: FaultyShop, *, buyers: int = 40, stock: int = 10, told: Listener | None = None) -> Figures:
+def sale(faulty: FaultyShop, *, buyers: int = 40, stock: int = 10, listener: Listener | None = None) -> Figures:
     async def run() -> Figures:
         async with TestServer(faulty.application()) as server:
             access = {"staff_token": "staff", "member_tokens": ["one", "two"]}
-            async with Shop.opened(str(server.make_url("")), **access, connections=8) as shop:
+            async with Client.opened(str(server.make_url("")), **access, connections=8) as shop:
                 wanted = {"buyers": buyers, "stock": stock, "concurrency": 8, "timeout": 0.3}
-                return await hold_sale(shop, **wanted, told=told or Listener())
+                return await hold_sale(shop, **wanted, listener=listener or Listener())
 
     return asyncio.run(run())
 
@@ -34,62 +33,62 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_sold_and_the_rest_cancelled() -> None:
     heard: list[int] = []
-    figures = sale(FaultyShop(), told=Listener(answered=heard.append))
+    figures = sale(FaultyShop(), listener=Listener(answered=heard.append))
     assert (figures.accepted, figures.confirmed, figures.cancelled) == (40, 10, 30)
     assert (figures.available, figures.reserved, figures.retries) == (0, 10, 0)
-    assert figures.faults == []
+    assert figures.problems == []
     assert heard == list(range(1, 41))
 
 
 def test_what_is_not_sold_is_left() -> None:
     figures = sale(FaultyShop(), buyers=5, stock=10)
-    assert (figures.confirmed, figures.available, figures.faults) == (5, 5, [])
+    assert (figures.confirmed, figures.available, figures.problems) == (5, 5, [])
 
 
 def test_a_request_that_was_not_answered_is_sent_again_under_its_key() -> None:
     shop = FaultyShop(loses_answers=5, fails=5)
     figures = sale(shop)
     assert figures.retries >= 10
-    assert (figures.accepted, len(shop.orders), figures.faults) == (40, 40, [])
+    assert (figures.accepted, len(shop.orders), figures.problems) == (40, 40, [])
 
 
 def test_some_buyers_send_their_order_twice_at_once_and_a_shop_that_takes_it_for_two_is_found_out() -> None:
     figures = sale(FaultyShop(forgets_keys=True))
     assert figures.duplicated > 0
-    assert "40 accepted" not in " ".join(figures.faults)
-    assert any("duplicates" in fault for fault in figures.faults)
+    assert "40 accepted" not in " ".join(figures.problems)
+    assert any("duplicates" in problem for problem in figures.problems)
 
 
 def test_an_order_that_nobody_was_told_of_is_a_duplicate() -> None:
     figures = sale(FaultyShop(forgets_keys=True, loses_answers=1), buyers=10)
     assert figures.duplicated == 1
-    assert figures.faults == ["1 orders are duplicates", "9 confirmed + 0 available are not 10 in stock"]
+    assert figures.problems == ["1 orders are duplicates", "9 confirmed + 0 available are not 10 in stock"]
 
 
 def test_a_shop_that_oversells_is_found_out() -> None:
     figures = sale(FaultyShop(oversells=2))
     assert (figures.confirmed, figures.oversold) == (12, 2)
-    assert "2 pieces were sold that there were not" in figures.faults
+    assert "2 pieces oversold" in figures.problems
 
 
 def test_orders_that_stay_open_are_undecided_after_the_time_out() -> None:
     figures = sale(FaultyShop(never_decides=3))
     assert figures.undecided == 3
-    assert "3 orders are undecided" in figures.faults
+    assert "3 orders are undecided" in figures.problems
 
 
 def test_the_buyers_wait_until_the_product_can_be_ordered() -> None:
     figures = sale(FaultyShop(hears_late=3))
-    assert (figures.accepted, figures.refused, figures.faults) == (40, 0, [])
+    assert (figures.accepted, figures.refused, figures.problems) == (40, 0, [])
 
 
 def test_refusals_are_counted_by_their_code() -> None:
-    told = Listener()
-    figures = sale(FaultyShop(sells_out=True), told=told)
+    listener = Listener()
+    figures = sale(FaultyShop(sells_out=True), listener=listener)
     assert (figures.confirmed, figures.cancelled) == (10, 0)
     assert figures.refused == 30
-    assert told.refused == {"order_refused sold_out": 30}
-    assert figures.faults == []
+    assert listener.refused == {"order_refused sold_out": 30}
+    assert figures.problems == []
 
 
 def test_the_outcome_is_read_by_the_page_and_not_by_the_order() -> None:
@@ -132,7 +131,7 @@ def test_the_command_leaves_with_the_reasons_and_figures_by_name(tmp_path: Path)
     out, err, code = asyncio.run(run())
     figures = json.loads(out)
     assert code == 1
-    assert "1 pieces were sold that there were not" in err
+    assert "1 pieces oversold" in err
     assert (figures["buyers"], figures["oversold"], figures["latency_intake_ms"]["p50"] > 0) == (20, 1, True)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,29 +14,37 @@ import psutil
 import pytest
 from django.conf import settings
 
+from shop.local.chaos import Kind
 from shop.local.servers import lifecycle
 from shop.local.servers.addresses import CHECKOUT, instance_folder
 from shop.local.stack.file import read
 
 LIMIT = 240  # seconds for a whole demo on a busy machine
 
+POSTGRES_FIRST = "7"  # a seed whose first fault is the restart of PostgreSQL
+
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[str]:
-    name = f"{settings.INSTANCE}-demo"
+    name = f"demo-of-{settings.INSTANCE}"  # not "test…": its PostgreSQL must keep what was committed when it is stopped
     lifecycle.clean(name)
     yield name
     lifecycle.clean(name)
 
 
-def start(instance: str, result: Path, *, buyers: int) -> "subprocess.Popen[str]":
-    """On embedded servers of its own, whatever the tests use."""
+def environment(instance: str) -> dict[str, str]:
+    """Embedded servers of its own, whatever the tests use."""
     others = ("DJANGO_SETTINGS_MODULE", "BROKER_URL")
     own = {name: value for name, value in os.environ.items() if not name.endswith((*others, "DATABASE_URL"))}
+    return {**own, "SHOP_INSTANCE": instance, "PYTHONUNBUFFERED": "1"}
+
+
+def start(instance: str, result: Path, *options: str, buyers: int) -> "subprocess.Popen[str]":
+    command = (sys.executable, "manage.py", "demo", "--buyers", str(buyers), "--stock", "7", "--result", str(result))
     return subprocess.Popen(
-        [sys.executable, "manage.py", "demo", "--buyers", str(buyers), "--stock", "7", "--result", str(result)],
+        [*command, *options],
         cwd=CHECKOUT,
-        env={**own, "SHOP_INSTANCE": instance, "PYTHONUNBUFFERED": "1"},
+        env=environment(instance),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -63,7 +73,7 @@ def test_a_second_demo_ends_well_right_after_the_first_was_killed(instance: str,
     finally:
         killed.kill()
         killed.communicate()
-    second = start(instance, tmp_path / "demo.json", buyers=40)
+    second = start(instance, tmp_path / "demo.json", "--no-chaos", buyers=40)
     try:
         output = lines_until(second, "7 pieces of")
         pids = read(instance_folder(instance) / "stack.json")["pids"]
@@ -76,16 +86,54 @@ def test_a_second_demo_ends_well_right_after_the_first_was_killed(instance: str,
     assert (result["buyers"], result["stock"], result["accepted"], result["audit"]) == (40, 7, 40, "ok")
     assert (result["confirmed"], result["cancelled"], result["available"]) == (7, 33, 0)
     assert (result["oversold"], result["undecided"], result["duplicated"]) == (0, 0, 0)
+    assert (result["faults"], result["seed"], result["retries"]) == ({}, None, 0)
     assert not (tmp_path / "killed.json").exists()
     assert lifecycle.running(instance) == []
     assert pids
     assert left_running(pids) == []
 
 
-def test_an_interrupted_demo_stops_everything_and_reports_nothing(instance: str, tmp_path: Path) -> None:
-    demo = start(instance, tmp_path / "demo.json", buyers=100_000)
+def test_everything_breaks_while_the_buyers_order_and_nothing_is_lost_or_sold_twice(
+    instance: str, tmp_path: Path
+) -> None:
+    demo = start(instance, tmp_path / "demo.json", "--seed", POSTGRES_FIRST, buyers=40)
     try:
-        lines_until(demo, "for 100000 buyers")
+        output = demo.communicate(timeout=LIMIT)[0]
+    finally:
+        demo.kill()
+        demo.communicate()
+    assert demo.returncode == 0, output
+    result = json.loads((tmp_path / "demo.json").read_text())
+    assert result["faults"] == dict.fromkeys(Kind, 1), output
+    assert (result["accepted"], result["confirmed"], result["cancelled"], result["audit"]) == (40, 7, 33, "ok")
+    assert (result["oversold"], result["undecided"], result["duplicated"]) == (0, 0, 0)
+    assert result["retries"] > 0, "nobody noticed that PostgreSQL was away"
+    for words in ("SIGKILL beat", "SIGSTOP", "SIGCONT", "FLUSHALL", "PostgreSQL runs again"):
+        assert re.search(rf"^ +\d+\.\d s  {words}", output, re.MULTILINE), output
+    assert "worker killed" in output
+    assert lifecycle.running(instance) == []
+    _the_command_that_it_ends_with_follows_an_order(instance, output)
+
+
+def _the_command_that_it_ends_with_follows_an_order(instance: str, output: str) -> None:
+    """The demo stopped its servers: the command starts them again by itself."""
+    (line,) = re.findall(r"^  SHOP_INSTANCE=.* manage\.py trace .*$", output, re.MULTILINE)
+    assert line.split()[0] == f"SHOP_INSTANCE={instance}"
+    command = shlex.split(line)[1:]
+    traced = subprocess.run(
+        command, cwd=CHECKOUT, env=environment(instance), capture_output=True, text=True, timeout=60
+    )
+    assert traced.returncode == 0, traced.stderr
+    assert "order-created" in traced.stdout
+
+
+def test_a_demo_that_is_interrupted_while_postgres_is_down_stops_everything_and_reports_nothing(
+    instance: str, tmp_path: Path
+) -> None:
+    lifecycle.stop(instance)
+    demo = start(instance, tmp_path / "demo.json", "--seed", POSTGRES_FIRST, buyers=500)
+    try:
+        lines_until(demo, "PostgreSQL: immediate shutdown")
         pids = read(instance_folder(instance) / "stack.json")["pids"]
         demo.send_signal(signal.SIGTERM)
         demo.communicate(timeout=LIMIT)
@@ -95,4 +143,5 @@ def test_an_interrupted_demo_stops_everything_and_reports_nothing(instance: str,
     assert demo.returncode == 130
     assert not (tmp_path / "demo.json").exists()
     assert lifecycle.running(instance) == []
+    assert pids
     assert left_running(pids) == []

@@ -23,6 +23,7 @@ from orders import services
 from orders.models import Order, Status, UnableToCancel
 from shop.console.audit import audit
 from shop.messaging import broker, failpoints
+from shop.messaging import models as messaging
 from shop.messaging.consumer import deadletters
 from shop.messaging.contexts import contexts
 from shop.messaging.failpoints import Failpoint
@@ -242,7 +243,7 @@ def killed_at(step: Failpoint, skip: int = 0) -> Iterator[None]:
 def resumed(label: str) -> int:
     """How many lanes of a consumer were stopped, and go on now."""
     cursors = [app for app in contexts() if app.label == label and "cursor" in app.models]
-    stopped = [row for app in cursors for row in app.table("Cursor").objects.exclude(stopped="")]
+    stopped = [row for app in cursors for row in app.table(messaging.Cursor).objects.exclude(stopped="")]
     return sum(deadletters.resume(label, source=cursor.source, lane=cursor.lane) for cursor in stopped)
 
 

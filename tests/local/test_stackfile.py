@@ -18,24 +18,24 @@ def file(tmp_path, monkeypatch):
 
 def test_it_lies_in_the_instances_folder_and_in_var_until_the_stack_ends(file):
     file.write({"base_url": "http://127.0.0.1:8000"})
-    assert file.read(file.own) == file.read(file.SHARED)
-    assert file.SHARED.stat().st_mode & 0o077 == 0  # it holds passwords
+    assert stackfile.read(file.own) == stackfile.read(stackfile.SHARED)
+    assert stackfile.SHARED.stat().st_mode & 0o077 == 0  # it holds passwords
     file.remove()
     assert not file.own.exists()
-    assert not file.SHARED.exists()
+    assert not stackfile.SHARED.exists()
 
 
 def test_another_living_stacks_file_is_left_alone(file):
     with subprocess.Popen(["sleep", "60"]) as other:
-        file.SHARED.write_text(json.dumps({"up": other.pid}))
+        stackfile.SHARED.write_text(json.dumps({"up": other.pid}))
         file.write({})
         file.remove()
-        assert file.read(file.SHARED) == {"up": other.pid}
+        assert stackfile.read(stackfile.SHARED) == {"up": other.pid}
         other.kill()
 
 
 @pytest.mark.parametrize("left", ['{"up": 999999999}', '{"up": 1, "truncated', "{}"])
 def test_a_file_that_a_killed_stack_left_is_replaced(file, left):
-    file.SHARED.write_text(left)
+    stackfile.SHARED.write_text(left)
     file.write({"base_url": "new"})
-    assert file.read(file.SHARED)["base_url"] == "new"
+    assert stackfile.read(stackfile.SHARED)["base_url"] == "new"

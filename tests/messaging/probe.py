@@ -46,7 +46,7 @@ CONSUMER = Consumer(
 @shared_task(name=CONSUMER.task)
 def note(**message: object) -> None:
     """Note each event of a batch."""
-    receive(CONSUMER, BatchMessage(**message))  # type: ignore[arg-type]
+    receive(CONSUMER, BatchMessage.read(message))
 
 
 class Probe:

@@ -34,7 +34,7 @@ def test_a_batch_is_bounded_in_bytes_but_holds_one_event_at_least(probe: Probe, 
         batch = probe.batch()
         assert len(batch.kwargs["events"]) == expected
         assert batch.kwargs["through"] == int(batch.kwargs["events"][-1]["id"])
-        Subscription.objects.update(batch=None)
+        Subscription.objects.update(batch=None, tries=0)
 
 
 @pytest.mark.parametrize("bound", ["RELAY_EVENTS", "RELAY_BYTES"])
@@ -74,7 +74,7 @@ def test_a_lane_full_of_unwanted_events_ends(probe: Probe, settings: Any) -> Non
 def test_an_unwanted_backlog_is_moved_over_without_sending_anything(probe: Probe, settings: Any) -> None:
     settings.RELAY_EVENTS = 3
     probe.batch(empty=True)
-    Subscription.objects.update(batch=None, due_at=timezone.now() + timedelta(minutes=1))
+    Subscription.objects.update(batch=None, tries=0, due_at=timezone.now() + timedelta(minutes=1))
     append_unwanted(20)
     relay(SOURCE)
     assert subscription().scanned == OutboxEvent.objects.latest("position").position
@@ -87,7 +87,7 @@ def test_a_batch_behind_unwanted_events_begins_where_the_consumer_is(probe: Prob
     append_unwanted(5)
     Subscription.objects.update(due_at=timezone.now() + timedelta(minutes=1))
     relay(SOURCE)
-    Subscription.objects.update(batch=None)
+    Subscription.objects.update(batch=None, tries=0)
     probe.publish(A)
     batch = probe.batch()
     assert subscription().scanned > subscription().acknowledged == batch.kwargs["after"] == 0
@@ -172,14 +172,15 @@ def test_only_the_lane_s_next_rows_are_read_however_many_partitions_there_are(pr
             setting, page = reading.PAGE.format(outbox="inventory_outboxevent").split(";")
             bounds = {"types": ["x"], "lane": 0, "through": reading.END, "rows": 10, "bytes": 1000}
             explain = f"{setting}; EXPLAIN (ANALYZE, FORMAT JSON) {page}"
-            cursor.execute(explain, {**bounds, "scanned": 2 * SIZE})
+            cursor.execute(explain, {**bounds, "after": 2 * SIZE})
             cursor.nextset()
             scans = list(_scans(cursor.fetchone()[0][0]["Plan"]))
         finally:
             cursor.execute(start, [original])
     rows = {scan["Relation Name"]: scan["Actual Rows"] for scan in scans if scan["Actual Rows"]}
     assert rows.pop("inventory_outboxevent_p2") == 10
-    assert rows == {"inventory_outboxevent_p3": 1}, "of a newer one only the first row is looked at"
+    assert rows["inventory_outboxevent_p3"] == 1
+    assert set(rows.values()) == {1}, "of a newer one only the first row is looked at"
     assert not [scan for scan in scans if scan["Relation Name"].endswith(("_p0", "_p1"))], "older ones are pruned"
 
 

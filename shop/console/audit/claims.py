@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shop.console.audit.evidence import UP_TO, Evidence
-from shop.console.audit.invariants import invariant
+from shop.console.audit.evidence import UP_TO, Evidence, Finding, Needs
+from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.merging import side_by_side
 from shop.console.audit.snapshots import Row
 
@@ -24,20 +24,26 @@ FROM inventory_claim LEFT JOIN inventory_reservation ON claim_id = order_id GROU
 
 
 @invariant("claims.orders", "Each order that the inventory heard of has the claim it asked for, until it is cancelled.")
-def orders(evidence: Evidence) -> Iterator[Row]:
+def orders(evidence: Evidence) -> Iterator[Finding]:
+    return evidence.beside_letters(_compared(evidence), ("inventory", "orders"))
+
+
+def _compared(evidence: Evidence) -> Iterator[tuple[str, Row]]:
     heard = evidence.log["orders"].stream(HEARD, evidence.cursors("inventory", "orders"))
     claimed = evidence.state["inventory"].stream(CLAIMED)
-    left_out = evidence.left_out("inventory", "orders")
     for key, order, claim in side_by_side(heard, claimed):
-        if key not in left_out and (fault := _fault(order, claim)):
-            yield {
-                "order_id": key,
-                "fault": fault,
-                "ordered": order and order["lines"],
-                "cancelled": order and order["cancelled"],
-                "claim": claim and claim["status"],
-                "holds": claim and claim["lines"],
-            }
+        if fault := _fault(order, claim):
+            yield (
+                key,
+                {
+                    "order_id": key,
+                    "fault": fault,
+                    "ordered": order and order["lines"],
+                    "cancelled": order and order["cancelled"],
+                    "claim": claim and claim["status"],
+                    "holds": claim and claim["lines"],
+                },
+            )
 
 
 def _fault(order: Row | None, claim: Row | None) -> str | None:
@@ -50,3 +56,6 @@ def _fault(order: Row | None, claim: Row | None) -> str | None:
     # Nothing was reserved for an order that failed, or was cancelled before it was heard of.
     may_hold = {"locked": (order["lines"],), "released": (order["lines"], None), "failed": (None,)}
     return None if claim["lines"] in may_hold[claim["status"]] else "holds something else than it ordered"
+
+
+FAMILIES = (Family("claims", Needs(state=("inventory",), log=("orders",)), (orders,)),)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shop.console.audit.evidence import UP_TO, Evidence
-from shop.console.audit.invariants import invariant
+from shop.console.audit.evidence import UP_TO, Evidence, Finding, Needs
+from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.merging import differences, side_by_side
 from shop.console.audit.snapshots import Row
 
@@ -32,61 +32,70 @@ MEMBERS = 'SELECT {id}::text COLLATE "C" AS key, {fields} FROM {table} ORDER BY 
 ITEMS = 'SELECT sku COLLATE "C" AS key FROM inventory_stockitem ORDER BY 1'
 
 
-def _compared(
-    said: Iterator[Row], kept: Iterator[Row], left_out: set[str], *, unsaid: Row | None = None
-) -> Iterator[Row]:
+def _compared(said: Iterator[Row], kept: Iterator[Row], *, unsaid: Row | None = None) -> Iterator[tuple[str, Row]]:
     """What is kept and was not said so; ``unsaid`` is how a row may look of which nothing was said."""
     for key, facts, row in side_by_side(said, kept):
-        if key in left_out:
-            continue
         expected = facts or unsaid
         if row is None:
-            yield {"key": key, "fault": "announced, not kept"}
+            yield key, {"key": key, "fault": "announced, not kept"}
         elif expected is None:
-            yield {"key": key, "fault": "kept, never announced"}
+            yield key, {"key": key, "fault": "kept, never announced"}
         elif wrong := differences({field: expected[field] for field in row if field != "key"}, row):
-            yield {"key": key, **wrong}
+            yield key, {"key": key, **wrong}
 
 
 @invariant("catalogue.announced", "Each product is as it was announced.")
-def products_announced(evidence: Evidence) -> Iterator[Row]:
+def products_announced(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.state["catalogue"].stream(PRODUCTS_SAID, evidence.everything("catalogue"))
-    return _compared(said, evidence.state["catalogue"].stream(PRODUCTS.format(table="catalogue_product")), set())
+    rows = PRODUCTS.format(table="catalogue_product")
+    return evidence.beside_letters(_compared(said, evidence.state["catalogue"].stream(rows)))
 
 
 @invariant("members.announced", "Each member is as it was announced.")
-def members_announced(evidence: Evidence) -> Iterator[Row]:
+def members_announced(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.state["members"].stream(MEMBERS_SAID, evidence.everything("members"))
     rows = MEMBERS.format(id="user_id", fields="name, active", table="members_member")
-    return _compared(said, evidence.state["members"].stream(rows), set())
+    return evidence.beside_letters(_compared(said, evidence.state["members"].stream(rows)))
 
 
 @invariant("orders.products", "The orders' copy of each product is as the catalogue announced it.")
-def product_copies(evidence: Evidence) -> Iterator[Row]:
+def product_copies(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("orders", "catalogue"))
     kept = evidence.state["orders"].stream(PRODUCTS.format(table="orders_productcopy"))
-    return _compared(said, kept, evidence.left_out("orders", "catalogue"))
+    return evidence.beside_letters(_compared(said, kept), ("orders", "catalogue"))
 
 
 @invariant("orders.members", "The orders' copy of each member is as the members context announced it.")
-def member_copies(evidence: Evidence) -> Iterator[Row]:
+def member_copies(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("orders", "members"))
     rows = MEMBERS.format(id="member_id", fields="active", table="orders_membercopy")
-    return _compared(said, evidence.state["orders"].stream(rows), evidence.left_out("orders", "members"))
+    return evidence.beside_letters(_compared(said, evidence.state["orders"].stream(rows)), ("orders", "members"))
 
 
 @invariant("readmodel.members", "The read model's name of each member is as the members context announced it.")
-def member_names(evidence: Evidence) -> Iterator[Row]:
+def member_names(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("readmodel", "members"))
     rows = MEMBERS.format(id="member_id", fields="name", table="readmodel_membername")
-    left_out = evidence.left_out("readmodel", "members")
-    return _compared(said, evidence.state["readmodel"].stream(rows), left_out, unsaid={"name": ""})
+    found = _compared(said, evidence.state["readmodel"].stream(rows), unsaid={"name": ""})
+    return evidence.beside_letters(found, ("readmodel", "members"))
 
 
 @invariant("stock.items", "Each product that the inventory heard of has a stock item.")
-def stock_items(evidence: Evidence) -> Iterator[Row]:
+def stock_items(evidence: Evidence) -> Iterator[Finding]:
     said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("inventory", "catalogue"))
-    left_out = evidence.left_out("inventory", "catalogue")
-    for sku, product, item in side_by_side(said, evidence.state["inventory"].stream(ITEMS)):
-        if product is not None and item is None and sku not in left_out:
-            yield {"sku": sku, "name": product["name"]}
+    items = evidence.state["inventory"].stream(ITEMS)
+    missing = (
+        (sku, {"sku": sku, "name": product["name"]})
+        for sku, product, item in side_by_side(said, items)
+        if product is not None and item is None
+    )
+    return evidence.beside_letters(missing, ("inventory", "catalogue"))
+
+
+FAMILIES = (
+    Family("announced", Needs(state=("catalogue", "members")), (products_announced, members_announced)),
+    Family(
+        "copies of products", Needs(state=("orders", "inventory"), log=("catalogue",)), (product_copies, stock_items)
+    ),
+    Family("copies of members", Needs(state=("orders", "readmodel"), log=("members",)), (member_copies, member_names)),
+)

@@ -1,17 +1,20 @@
-"""What the audit looks at: beliefs, snapshots and logs, taken in the order that makes them comparable."""
+"""What a family of invariants looks at: beliefs, snapshots and logs, taken in the order that makes them comparable."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from shop.console.audit.snapshots import Row, Snapshot, snapshot
+from shop.console.audit.snapshots import Row, Sessions, Snapshot
 from shop.messaging.consumers import Consumer, consumers_of
 from shop.messaging.contexts import ContextConfig, contexts, publishers
 
 SUBSCRIPTIONS = "SELECT *, clock_timestamp() AS read_at FROM {label}_subscription ORDER BY consumer, lane"
 CURSORS = "SELECT * FROM {label}_cursor WHERE consumer = %(label)s ORDER BY source, lane"
-LETTERS = "SELECT source, key, position, type, error, discarded_at FROM {label}_deadletter WHERE consumer = %(label)s"
+LETTERS = """
+SELECT source, key, position, type, error, discarded_at, discarded_by FROM {label}_deadletter
+WHERE consumer = %(label)s ORDER BY source, position
+"""
 LANES = "SELECT lanes FROM {label}_outbox"
 HEADS = """
 SELECT lane, coalesce((SELECT max(position) FROM {label}_outboxevent e WHERE e.lane = lanes.lane), 0) AS head
@@ -31,6 +34,31 @@ ON e.lane = in_lane AND e.position <= up_to
 """Restricts a log ``e`` to what is at or below some cursors: see :meth:`Evidence.cursors`."""
 
 END = 2**63 - 1
+
+
+EVERYONE = ("*",)
+"""Every context that has what is needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """The contexts whose databases are read; nothing else is opened."""
+
+    state: Sequence[str] = ()
+    log: Sequence[str] = ()
+    """Outboxes to read later than every state."""
+    beliefs: bool = False
+    """Whether to read, before all else, what every producer believes of its consumers."""
+
+
+class GivenUp(NamedTuple):
+    """What is wrong with a key of which an operator discarded an event: that letter's doing, not a fault."""
+
+    letter: Row
+    row: Row
+
+
+Finding = Row | GivenUp
 
 
 @dataclass(frozen=True)
@@ -55,15 +83,24 @@ class Evidence:
         return {"lanes": list(positions), "positions": list(positions.values())}
 
     def everything(self, source: str) -> dict[str, Any]:
-        """The parameters of :data:`UP_TO` for a whole log."""
-        lanes = list(self.heads[source])
-        return {"lanes": lanes, "positions": [END] * len(lanes)}
+        """The parameters of :data:`UP_TO` for a whole log, as it is in the snapshot of its context's state."""
+        (row,) = self.state[source].rows(LANES.format(label=source)) or [{"lanes": 0}]
+        return {"lanes": list(range(row["lanes"])), "positions": [END] * row["lanes"]}
 
-    def left_out(self, consumer: str, source: str) -> set[str]:
-        """Keys whose events wait in dead letters, or were given up."""
-        return {
-            letter["key"] for letter in self.letters if (letter["consumer"], letter["source"]) == (consumer, source)
-        }
+    def beside_letters(self, found: Iterable[tuple[str, Row]], *pairs: tuple[str, str]) -> Iterator[Finding]:
+        """Judge what was found, by key, in the light of the dead letters of some (consumer, source).
+
+        Keys whose events wait are behind their cursor, so nothing is said of them. What is found of a key of
+        which an event was discarded is put down to that event, the first if there are several.
+        """
+        letters = [letter for letter in self.letters if (letter["consumer"], letter["source"]) in pairs]
+        waiting = {letter["key"] for letter in letters if letter["discarded_at"] is None}
+        discarded = {letter["key"]: letter for letter in reversed(letters) if letter["discarded_at"] is not None}
+        for key, row in found:
+            if key in discarded and key not in waiting:
+                yield GivenUp(discarded[key], row)
+            elif key not in waiting:
+                yield row
 
     def under_way(self) -> dict[str, int]:
         """Wanted events that a consumer has yet to apply, by ``source → consumer``; empty at rest."""
@@ -84,23 +121,28 @@ class Evidence:
 
 
 @contextmanager
-def gathered() -> Iterator[Evidence]:
-    """Read in order: the producers' beliefs, each database's state, the logs."""
+def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidence]:
+    """Read in order: the producers' beliefs, each database's state, the logs. All is let go at the end.
+
+    :param name: who looks; the server shows it as the application's name.
+    """
+    aliases = {app.label: app.database for app in contexts()}
     producers = [app.label for app in publishers()]
     consumers = [app.label for app in contexts() if "cursor" in app.models]
-    aliases = {app.label: app.database for app in contexts()}
+    states = consumers if needs.state == EVERYONE else needs.state
+    logs = producers if needs.log == EVERYONE else needs.log
     with ExitStack() as opened:
-        subscriptions = {label: _subscriptions(label, aliases[label]) for label in producers}
-        state = {label: opened.enter_context(snapshot(alias)) for label, alias in aliases.items()}
-        cursors = [
-            row for label in consumers for row in state[label].rows(CURSORS.format(label=label), {"label": label})
-        ]
+        believing = producers if needs.beliefs else ()
+        subscriptions = {label: _subscriptions(label, sessions.snapshot(aliases[label], name)) for label in believing}
+        state = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in states}
+        told = {label: state[label] for label in states if label in consumers}
+        cursors = [row for label, seen in told.items() for row in seen.rows(CURSORS.format(label=label), _of(label))]
         letters = [
             {"consumer": label, **row}
-            for label in consumers
-            for row in state[label].rows(LETTERS.format(label=label), {"label": label})
+            for label, seen in told.items()
+            for row in seen.rows(LETTERS.format(label=label), _of(label))
         ]
-        log = {label: opened.enter_context(snapshot(aliases[label])) for label in producers}
+        log = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in logs}
         yield Evidence(
             subscriptions=subscriptions,
             state=state,
@@ -108,12 +150,16 @@ def gathered() -> Iterator[Evidence]:
             stopped=[row for row in cursors if row["stopped"]],
             letters=letters,
             log=log,
-            heads={label: _heads(label, log[label]) for label in producers},
+            heads={label: _heads(label, log[label]) for label in logs},
         )
 
 
-def _subscriptions(label: str, alias: str) -> list[Row]:
-    with snapshot(alias) as earlier:
+def _of(label: str) -> Row:
+    return {"label": label}
+
+
+def _subscriptions(label: str, taken: AbstractContextManager[Snapshot]) -> list[Row]:
+    with taken as earlier:
         return earlier.rows(SUBSCRIPTIONS.format(label=label))
 
 

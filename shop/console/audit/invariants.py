@@ -1,12 +1,11 @@
-"""An invariant: a name, a sentence, and how to find what breaks it."""
+"""An invariant: a name, a sentence, and how to find what breaks it; families of them share their evidence."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from shop.console.audit.evidence import Evidence
-from shop.console.audit.snapshots import Row
+from shop.console.audit.evidence import Evidence, Finding, Needs
 
-Check = Callable[[Evidence], Iterator[Row]]
+Check = Callable[[Evidence], Iterator[Finding]]
 
 
 class NotAtRest(Exception):
@@ -25,3 +24,12 @@ class Invariant:
 def invariant(name: str, says: str) -> Callable[[Check], Invariant]:
     """Make a check an invariant. ``says`` is the sentence that holds."""
     return lambda check: Invariant(name, says, check)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Invariants that are checked against the same snapshots, which are open only as long as that takes."""
+
+    name: str
+    needs: Needs
+    invariants: tuple[Invariant, ...]

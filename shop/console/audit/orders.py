@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from shop.console.audit.evidence import UP_TO, Evidence
-from shop.console.audit.invariants import NotAtRest, invariant
+from shop.console.audit.evidence import EVERYONE, UP_TO, Evidence, Finding, Needs
+from shop.console.audit.invariants import Family, NotAtRest, invariant
 from shop.console.audit.merging import side_by_side
 from shop.console.audit.snapshots import Row
 
@@ -44,7 +44,7 @@ WHERE status IS NULL OR created IS DISTINCT FROM 1 OR events NOT LIKE 'created%'
 
 KEYS = """
 SELECT k.member_id, k.key, k.order_id, o.member_id AS order_of FROM orders_idempotencykey AS k
-LEFT JOIN orders_order AS o ON o.id = k.order_id WHERE o.member_id IS DISTINCT FROM k.member_id
+LEFT JOIN orders_order AS o ON o.id = k.order_id WHERE k.answer = '' AND o.member_id IS DISTINCT FROM k.member_id
 """
 
 HEARD = f"""
@@ -77,19 +77,22 @@ def announced(evidence: Evidence) -> Iterator[Row]:
     return evidence.state["orders"].stream(SAID)
 
 
-@invariant("orders.keys", "Each Idempotency-Key stands for an order of its member.")
+@invariant("orders.keys", "Each Idempotency-Key stands for an answer, or for an order of its member.")
 def keys(evidence: Evidence) -> Iterator[Row]:
     return evidence.state["orders"].stream(KEYS)
 
 
 @invariant("orders.answers", "An order is confirmed only with its stock locked; each answer heard decided its order.")
-def answers(evidence: Evidence) -> Iterator[Row]:
+def answers(evidence: Evidence) -> Iterator[Finding]:
+    return evidence.beside_letters(_answered(evidence), ("orders", "inventory"))
+
+
+def _answered(evidence: Evidence) -> Iterator[tuple[str, Row]]:
     heard = evidence.log["inventory"].stream(HEARD, evidence.cursors("orders", "inventory"))
     decided = evidence.state["orders"].stream(DECIDED)
-    left_out = evidence.left_out("orders", "inventory")
     for key, answer, order in side_by_side(heard, decided):
-        if key not in left_out and (fault := _fault(answer or UNHEARD, order)):
-            yield {"order_id": key, "fault": fault, "answer": answer, "order": order}
+        if fault := _fault(answer or UNHEARD, order):
+            yield key, {"order_id": key, "fault": fault, "answer": answer, "order": order}
 
 
 def _fault(answer: Row, order: Row | None) -> str | None:
@@ -113,10 +116,16 @@ def in_time(evidence: Evidence) -> Iterator[Row]:
 
 
 @invariant("orders.decided", "At rest, every order is decided.")
-def decided(evidence: Evidence) -> Iterator[Row]:
+def decided(evidence: Evidence) -> Iterator[Finding]:
     if under_way := evidence.under_way():
         raise NotAtRest(", ".join(f"{pair}: {events} events" for pair, events in under_way.items()))
-    left_out = evidence.left_out("inventory", "orders") | evidence.left_out("orders", "inventory")
-    for row in evidence.state["orders"].stream(OPEN):
-        if str(row["order_id"]) not in left_out:
-            yield row
+    still_open = ((str(row["order_id"]), row) for row in evidence.state["orders"].stream(OPEN))
+    yield from evidence.beside_letters(still_open, ("inventory", "orders"), ("orders", "inventory"))
+
+
+FAMILIES = (
+    Family("orders", Needs(state=("orders",)), (announced,)),
+    Family("orders by the clock", Needs(state=("orders",)), (keys, in_time)),
+    Family("answers to orders", Needs(state=("orders",), log=("inventory",)), (answers,)),
+    Family("rest", Needs(state=EVERYONE, log=EVERYONE), (decided,)),
+)

@@ -5,8 +5,8 @@ from zlib import crc32
 
 from django.conf import settings
 
-from shop.console.audit.evidence import Evidence
-from shop.console.audit.invariants import invariant
+from shop.console.audit.evidence import EVERYONE, Evidence, Needs
+from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.snapshots import Row
 from shop.messaging.consumers import consumers_of
 
@@ -72,3 +72,9 @@ def in_time(evidence: Evidence) -> Iterator[Row]:
             if row["batch"] is not None and row["due_at"] + grace < row["read_at"]:
                 names = ("consumer", "lane", "batch", "after", "through", "sent_at", "tries", "due_at")
                 yield {"source": source, **{name: row[name] for name in names}}
+
+
+FAMILIES = (
+    Family("positions", Needs(beliefs=True, state=EVERYONE, log=EVERYONE), (positions, skipped, in_time)),
+    Family("lanes", Needs(log=EVERYONE), (lanes,)),
+)

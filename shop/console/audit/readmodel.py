@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shop.console.audit.evidence import UP_TO, Evidence
-from shop.console.audit.invariants import invariant
+from shop.console.audit.evidence import UP_TO, Evidence, Finding, Needs
+from shop.console.audit.invariants import Family, NotAtRest, invariant
 from shop.console.audit.merging import differences, side_by_side
 from shop.console.audit.snapshots import Row
 
@@ -35,28 +35,43 @@ SELECT id::text AS key, member_id::text, status, total::text, currency, reason::
 FROM readmodel_orderview ORDER BY id
 """
 
+# Behind the position of its member's renaming, an order shows the new name.
 NAMES = """
 SELECT id AS order_id, o.member_id, o.member_name, m.name FROM readmodel_orderview AS o
-LEFT JOIN readmodel_membername AS m USING (member_id) WHERE o.member_name IS DISTINCT FROM m.name
+LEFT JOIN readmodel_membername AS m USING (member_id) LEFT JOIN readmodel_renaming AS r USING (member_id)
+WHERE o.member_name IS DISTINCT FROM m.name
+AND (r.member_id IS NULL OR (o.placed_at, o.id) <= (r.placed_at, r.order_id))
 """
+
+RENAMINGS = "SELECT count(*) AS members FROM readmodel_renaming"
 
 
 @invariant("readmodel.orders", "The read model's orders are a fold of the orders' events from position 0.")
-def orders(evidence: Evidence) -> Iterator[Row]:
+def orders(evidence: Evidence) -> Iterator[Finding]:
+    return evidence.beside_letters(_compared(evidence), ("readmodel", "orders"))
+
+
+def _compared(evidence: Evidence) -> Iterator[tuple[str, Row]]:
     folded = evidence.log["orders"].stream(FOLDED, evidence.cursors("readmodel", "orders"))
     shown = evidence.state["readmodel"].stream(SHOWN)
-    left_out = evidence.left_out("readmodel", "orders")
     for key, expected, view in side_by_side(folded, shown):
-        if key in left_out:
-            continue
         if view is None:
-            yield {"order_id": key, "fault": "heard of, not shown"}
+            yield key, {"order_id": key, "fault": "heard of, not shown"}
         elif expected is None:
-            yield {"order_id": key, "fault": "shown, not heard of"}
+            yield key, {"order_id": key, "fault": "shown, not heard of"}
         elif wrong := differences(expected, view):
-            yield {"order_id": key, **wrong}
+            yield key, {"order_id": key, **wrong}
 
 
 @invariant("readmodel.names", "Each order shows the name that the read model has of its member.")
 def names(evidence: Evidence) -> Iterator[Row]:
-    return evidence.state["readmodel"].stream(NAMES)
+    yield from evidence.state["readmodel"].stream(NAMES)
+    (row,) = evidence.state["readmodel"].rows(RENAMINGS)
+    if row["members"]:
+        raise NotAtRest(f"the orders of {row['members']} members are being given their new names")
+
+
+FAMILIES = (
+    Family("read model", Needs(state=("readmodel",), log=("orders",)), (orders,)),
+    Family("names in the read model", Needs(state=("readmodel",)), (names,)),
+)

@@ -5,38 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop.console.audit import claims, copies, orders, positions, readmodel, stock
-from shop.console.audit.evidence import Evidence, gathered
-from shop.console.audit.invariants import Invariant, NotAtRest
-from shop.console.audit.snapshots import Row
+from shop.console.audit import claims, copies, letters, orders, positions, readmodel, stock
+from shop.console.audit.evidence import EVERYONE, Evidence, GivenUp, Needs, gathered
+from shop.console.audit.invariants import Family, Invariant, NotAtRest
+from shop.console.audit.snapshots import Row, Sessions
+
+FAMILIES: tuple[Family, ...] = (
+    *stock.FAMILIES,
+    *claims.FAMILIES,
+    *orders.FAMILIES,
+    *copies.FAMILIES,
+    *readmodel.FAMILIES,
+    *positions.FAMILIES,
+)
 
 INVARIANTS: tuple[Invariant, ...] = (
-    stock.ledger,
-    stock.reserved,
-    stock.moved,
-    stock.answered,
-    stock.announced,
-    copies.stock_items,
-    claims.orders,
-    orders.announced,
-    orders.keys,
-    orders.answers,
-    orders.in_time,
-    orders.decided,
-    copies.products_announced,
-    copies.members_announced,
-    copies.product_copies,
-    copies.member_copies,
-    copies.member_names,
-    readmodel.orders,
-    readmodel.names,
-    positions.positions,
-    positions.skipped,
-    positions.lanes,
-    positions.in_time,
+    *(invariant for family in FAMILIES for invariant in family.invariants),
+    letters.discarded,
 )
 
 SHOWN = 20  # offending rows that are kept of an invariant; all are counted
+
+EVERYTHING = Needs(state=EVERYONE, log=EVERYONE)
 
 PAUSE = 0.5  # seconds between two looks at whether the system is at rest
 
@@ -66,6 +56,8 @@ class Report:
     results: list[Result] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
+    open_for: dict[str, float] = field(default_factory=dict)
+    """Seconds for which each family's snapshots were open."""
 
     @property
     def broken(self) -> list[str]:
@@ -91,6 +83,7 @@ class Report:
             ],
             "dead_letters": self.letters,
             "stopped_lanes": self.stopped,
+            "snapshot_seconds": {name: round(seconds, 3) for name, seconds in self.open_for.items()},
         }
 
 
@@ -101,22 +94,34 @@ def audit(*, before_each: Callable[[Invariant], None] = lambda invariant: None) 
     :raises psycopg.OperationalError: if a database does not answer.
     """
     report = Report()
-    with gathered() as evidence:
-        report.letters, report.stopped = evidence.letters, evidence.stopped
-        for invariant in INVARIANTS:
-            before_each(invariant)
-            report.results.append(_result(invariant, evidence))
+    given_up: list[Row] = []
+    with Sessions() as sessions:
+        with gathered(letters.NEEDS, sessions, name="audit: letters") as evidence:
+            report.letters, report.stopped = evidence.letters, evidence.stopped
+        for family in FAMILIES:
+            began = time.monotonic()
+            with gathered(family.needs, sessions, name=f"audit: {family.name}") as evidence:
+                for invariant in family.invariants:
+                    before_each(invariant)
+                    report.results.append(_result(invariant, evidence, given_up))
+            report.open_for[family.name] = time.monotonic() - began
+    before_each(letters.discarded)
+    report.results.append(Result(letters.discarded, given_up[:SHOWN], len(given_up), "", 0.0))
     return report
 
 
-def _result(invariant: Invariant, evidence: Evidence) -> Result:
+def _result(invariant: Invariant, evidence: Evidence, given_up: list[Row]) -> Result:
     began = time.monotonic()
     rows: list[Row] = []
     count, waiting = 0, ""
     try:
-        for count, row in enumerate(invariant.check(evidence), start=1):
+        for finding in invariant.check(evidence):
+            if isinstance(finding, GivenUp):
+                given_up.append(letters.of_letter(finding, invariant))
+                continue
+            count += 1
             if count <= SHOWN:
-                rows.append(row)
+                rows.append(finding)
     except NotAtRest as moving:
         waiting = str(moving)
     return Result(invariant, rows, count, waiting, time.monotonic() - began)
@@ -126,7 +131,7 @@ def wait_until_at_rest(*, limit: float) -> dict[str, int]:
     """Wait at most ``limit`` seconds until no consumer has anything left to apply; what is under way then."""
     end = time.monotonic() + limit
     while True:
-        with gathered() as evidence:
+        with Sessions() as sessions, gathered(EVERYTHING, sessions, name="rest") as evidence:
             under_way = evidence.under_way()
         if not under_way or time.monotonic() > end:
             return under_way

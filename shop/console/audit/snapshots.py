@@ -1,9 +1,10 @@
 """A database as it was at one instant, read by SQL."""
 
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from django.db import connections
@@ -41,16 +42,37 @@ class Snapshot:
             yield from cursor.execute(sql, parameters)
 
 
-@contextmanager
-def snapshot(alias: str) -> Iterator[Snapshot]:
-    """The database as it is now, for as long as the block lasts.
+class Sessions:
+    """Connections of one's own to the databases, kept from one snapshot to the next; to be used in a ``with``."""
 
-    :raises psycopg.OperationalError: if the server does not answer.
-    """
-    parameters = connections[alias].get_connection_params()
-    for django_only in ("context", "cursor_factory"):
-        parameters.pop(django_only, None)
-    with psycopg.connect(**parameters, row_factory=dict_row) as connection:
+    def __init__(self) -> None:
+        self._idle: defaultdict[str, list[psycopg.Connection[Row]]] = defaultdict(list)
+        self._all = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._all.close()
+
+    @contextmanager
+    def snapshot(self, alias: str, name: str = "audit") -> Iterator[Snapshot]:
+        """The database as it is now, for as long as the block lasts. What is deleted meanwhile is not cleared away.
+
+        :param name: the application's name, as the server shows it.
+        :raises psycopg.OperationalError: if the server does not answer.
+        """
+        connection = self._idle[alias].pop() if self._idle[alias] else self._connected(alias)
         connection.execute(PREPARE)
+        connection.execute("SELECT set_config('application_name', %s, true)", [name])
         yield Snapshot(connection)
         connection.rollback()
+        self._idle[alias].append(connection)
+
+    def _connected(self, alias: str) -> "psycopg.Connection[Row]":
+        parameters = connections[alias].get_connection_params()
+        for django_only in ("context", "cursor_factory"):
+            parameters.pop(django_only, None)
+        connection = psycopg.connect(**parameters, row_factory=dict_row)
+        self._all.callback(connection.close)
+        return connection

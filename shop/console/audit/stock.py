@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shop.console.audit.evidence import Evidence
-from shop.console.audit.invariants import invariant
+from shop.console.audit.evidence import Evidence, Needs
+from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.snapshots import Row
 
 LEDGER = """
@@ -105,3 +105,9 @@ def answered(evidence: Evidence) -> Iterator[Row]:
 @invariant("stock.announced", "The quantities last announced of each SKU are those it has.")
 def announced(evidence: Evidence) -> Iterator[Row]:
     return evidence.state["inventory"].stream(ANNOUNCED)
+
+
+FAMILIES = (
+    Family("stock", Needs(state=("inventory",)), (ledger, reserved, announced)),
+    Family("answers of the stock", Needs(state=("inventory",)), (moved, answered)),
+)

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from shop.local.servers.addresses import CHECKOUT, broker_url, data_folder, instance_folder, socket_folder
@@ -11,7 +11,7 @@ from shop.local.servers.binaries import ServerError
 from shop.local.servers.postgres import Postgres
 from shop.local.servers.valkey import Valkey
 
-__all__ = ["ServerError", "clean", "ensure_running", "needed_by", "running", "stop"]
+__all__ = ["ServerError", "clean", "crash_postgres", "ensure_running", "needed_by", "running", "stop"]
 
 NAMES = ("postgres", "valkey")
 
@@ -58,6 +58,23 @@ def stop(instance: str, names: Iterable[str] = NAMES) -> list[str]:
         with contextlib.suppress(OSError):  # not empty: another server still runs
             socket_folder(instance).rmdir()
     return [server.name for server in living]
+
+
+def crash_postgres(instance: str, *, down: Callable[[], object]) -> None:
+    """Stop PostgreSQL at once, without a checkpoint, and start it again when ``down`` returns.
+
+    Nobody else starts it in between, and connections meanwhile are refused. What was committed is kept if the
+    instance is durable.
+
+    :raises ServerError: with the server's last words, when it does not start.
+    """
+    with _lock(instance):
+        server = Postgres(instance)
+        server.stop("immediate")
+        try:
+            down()
+        finally:
+            server.start()
 
 
 def clean(instance: str) -> None:

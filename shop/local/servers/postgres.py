@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+from typing import Literal
 
 from shop.local.servers.addresses import data_folder, socket_folder
 from shop.local.servers.binaries import ServerError, postgres_program, private_folder, run
@@ -54,9 +55,14 @@ class Postgres:
             return "ready" in (self.data / "postmaster.pid").read_text().splitlines()[-1]
         return False
 
+    @property
+    def durable(self) -> bool:
+        """Whether a crash loses nothing that was committed: not if the instance's name starts with ``test``."""
+        return not self.instance.startswith("test")
+
     def settings(self) -> dict[str, str]:
         """Be durable, unless the instance's name starts with ``test``."""
-        tests = SETTINGS_OF_TESTS if self.instance.startswith("test") else {}
+        tests = {} if self.durable else SETTINGS_OF_TESTS
         return SETTINGS | tests | {"unix_socket_directories": str(self.sockets), "unix_socket_permissions": "0700"}
 
     def start(self) -> None:
@@ -82,10 +88,13 @@ class Postgres:
                 f"python -m shop.local clean --instance {self.instance}"
             )
 
-    def stop(self) -> None:
-        """Stop it and close its connections; kill it if it does not react."""
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Stop it and close its connections; kill it if it does not react.
+
+        :param mode: ``immediate`` leaves no time for a checkpoint: the next start recovers, as after a crash.
+        """
         if self.pid():
-            run(postgres_program("pg_ctl"), "stop", "--silent", "--mode=fast", "--timeout=60", "-D", self.data)
+            run(postgres_program("pg_ctl"), "stop", "--silent", f"--mode={mode}", "--timeout=60", "-D", self.data)
         self._clear()
 
     def _clear(self) -> None:

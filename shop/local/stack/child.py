@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -28,17 +28,20 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def stack_as_child(*, say: Say, interrupts: Interrupts) -> Iterator[dict[str, Any]]:
+def stack_as_child(
+    *, say: Say, interrupts: Interrupts, environment: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Run ``manage.py up``; yield the content of its ``stack.json`` once everything answers.
 
     :param say: is given each line that it prints.
+    :param environment: settings for it, beside those of our own environment.
     :raises ServerError: when it does not start, or one of this instance runs already.
     """
     _await_free(say)
     process: subprocess.Popen[str] | None = None
     try:
         with interrupts.held():
-            process = _started()
+            process = _started(environment or {})
         threading.Thread(target=_repeat, args=[process, say], daemon=True).start()
         yield _ready(process)
     finally:
@@ -68,12 +71,12 @@ def _await_free(say: Say) -> None:
             time.sleep(LOOK)
 
 
-def _started() -> "subprocess.Popen[str]":
+def _started(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
     command = (sys.executable, parent_death.__file__, sys.executable, "manage.py", "up")
     return subprocess.Popen(
         command,
         cwd=CHECKOUT,
-        env={**os.environ, "SHOP_INSTANCE": settings.INSTANCE, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **environment, "SHOP_INSTANCE": settings.INSTANCE, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """Processes that end with their parent, even when it is killed (on Linux).
 
-As a program, ``python tied.py COMMAND...`` becomes COMMAND, tied to the process that started it.
+As a program, ``python parent_death.py COMMAND...`` becomes COMMAND, tied to the process that started it.
 """
 
 import ctypes

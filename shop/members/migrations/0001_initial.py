@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='member', serialize=False, to=settings.AUTH_USER_MODEL)),
                 ('name', models.CharField(max_length=150)),
-                ('active', models.BooleanField(default=True, help_text='One that is not places no new orders.')),
+                ('active', models.BooleanField(default=True, help_text='Inactive members cannot place orders.')),
             ],
             options={
                 'ordering': ('pk',),

@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from shop.messaging.admin.deadletters import DeadLetterPage
 from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.contexts import contexts
 
 PAGES = {
@@ -11,6 +12,7 @@ PAGES = {
     "subscription": SubscriptionPage,
     "cursor": CursorPage,
     "deadletter": DeadLetterPage,
+    "letterretry": LetterRetryPage,
 }
 
 for _app in contexts():

@@ -1,20 +1,21 @@
 """Dead letters in the admin: what could not be applied and why; retry and discard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from kombu.exceptions import OperationalError as BrokerAway
+from django.utils.html import format_html
 
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import Page, ReadOnlyPage, confirmed
 from shop.admin.shown import Panel, badge, counted, moment, page_link, pretty
-from shop.messaging.consumer import deadletters
-from shop.messaging.consumer.transient import is_transient
+from shop.messaging.admin.retries import retries_of, state_of, unfinished
+from shop.messaging.consumer import deadletters, retries
+from shop.messaging.consumer.letters import event_of
 from shop.messaging.consumers import consumers_of
-from shop.messaging.contexts import context, publishers
-from shop.messaging.producer.relay import wake
+from shop.messaging.contexts import publishers
 
 
 class SourceFilter(admin.SimpleListFilter):
@@ -58,15 +59,21 @@ class DeadLetterPage(ReadOnlyPage):
     search_help_text = "Key or position, exactly"
     empty = "There are no open dead letters: every received event was applied."
     ordering = ("consumer", "source", "position")
-    actions = ("retry", "discard")
+    actions = ("retry", "retry_groups", "discard")
     actions_detail = ("retry_key", "discard_letter")
     fields = (("type", "state"), ("source", "origin"), ("key", "lane"), ("attempts", "parked"))
+
+    def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        asked = unfinished(self.opts.app_label)
+        for row in rows:
+            row.retry = None if row.discarded_at else asked.get((row.source, row.key))
 
     def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
         return [
             Panel(title="Error", text=row.error),
             Panel(title="Traceback", text=row.traceback, empty="None: it was not tried, or killed its worker."),
-            Panel(title="Event", text=pretty(row.event)),
+            Panel(title="Event", text=pretty(event_of(row))),
+            retries_of(self.opts.app_label, source=row.source, key=row.key),
         ]
 
     @admin.display(description="error")
@@ -79,7 +86,9 @@ class DeadLetterPage(ReadOnlyPage):
 
     @admin.display
     def state(self, row: Any) -> str:
-        return badge("discarded") if row.discarded_at else badge("open", "danger")
+        if row.discarded_at:
+            return badge("discarded")
+        return format_html("retry {}", state_of(row.retry)) if row.retry else badge("open", "danger")
 
     @admin.display(description="event in its source's outbox")
     def origin(self, row: Any) -> str:
@@ -87,8 +96,19 @@ class DeadLetterPage(ReadOnlyPage):
 
     @admin.action(permissions=["operate"], description="Retry the letters' keys, each in order")
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for letter in {(row.source, row.key): row for row in queryset.filter(discarded_at=None)}.values():
-            level, said = retry_key(self, request, letter)
+        letters = {(row.source, row.key): row for row in queryset.filter(discarded_at=None)}
+        self._request(request, [(letter, [letter.key]) for letter in letters.values()])
+
+    @admin.action(
+        permissions=["operate"],
+        description="Retry all letters like these (source, type, error): one key, then 2, 5, 10, …",
+    )
+    def retry_groups(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._request(request, groups_of(self.model, queryset.filter(discarded_at=None)))
+
+    def _request(self, request: HttpRequest, asked: Sequence[tuple[Any, Sequence[str]]]) -> None:
+        for letter, keys in asked:
+            level, said = request_retry(self, request, letter, keys)
             self.message_user(request, said, level)
 
     @admin.action(permissions=["operate"], description="Discard the letters: their events never take effect here")
@@ -109,13 +129,14 @@ class DeadLetterPage(ReadOnlyPage):
 
     @dialog(
         "Retry this key",
-        text="Applies the open letters of this letter's key in order, and stops at the first that fails again.",
+        text="A worker applies the open letters of this key in order, and stops at the first that fails again.",
         submit="Retry",
         icon="replay",
         to_list=True,
     )
     def retry_key(self, request: HttpRequest, form: Dialog, object_id: str) -> tuple[int, str]:
-        return retry_key(self, request, self.model._default_manager.get(pk=object_id))
+        letter = self.model._default_manager.get(pk=object_id)
+        return request_retry(self, request, letter, [letter.key])
 
     @dialog(
         "Discard",
@@ -130,33 +151,42 @@ class DeadLetterPage(ReadOnlyPage):
         return "1 letter discarded." if discard(self, request, letter) else "It was not open any more."
 
 
-def retry_key(page: Page, request: HttpRequest, letter: Any) -> tuple[int, str]:
-    """Retry a letter's key; the level and the words of what came of it."""
-    label, name = page.opts.app_label, f"key {letter.key} of {letter.source}"
-    open_letters = page.model._default_manager.filter(source=letter.source, key=letter.key, discarded_at=None)
-    before, failure = open_letters.count(), ""
-    try:
-        if deadletters.retry(label, source=letter.source, key=letter.key) and context(label).publishes:
-            wake(label)
-    except BrokerAway:
-        pass  # they are applied; what they caused goes out with the next scan
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        failure = f" The database refused for the moment: {error} Try again later; the letters are kept."
-    left = open_letters.count()
-    page.log_change(request, letter, f"Retried {name}: {before - left} applied, {left} left.")
-    applied = f"{counted(before - left, 'event')} of {name} applied"
-    if failure:
-        return messages.ERROR, f"{applied}.{failure}"
-    if left:
-        return messages.WARNING, f"{applied}, {left} left: the first of them failed again, and says why."
-    return messages.SUCCESS, f"{applied}, none left."
+def request_retry(page: Page, request: HttpRequest, letter: Any, keys: Sequence[str]) -> tuple[int, str]:
+    """Ask a worker to retry some keys of a letter's source; the level and the words for the operator."""
+    label, name = page.opts.app_label, f"key {keys[0]} of {letter.source}"
+    if len(keys) > 1:
+        name = f"{len(keys)} keys of {letter.source}, from {keys[0]} on"
+    retries.request(label, source=letter.source, keys=keys, by=request.user.get_username())
+    page.log_change(request, letter, f"Asked for a retry of {name}.")
+    if retries.call_worker(label, source=letter.source):
+        return messages.SUCCESS, f"A worker will retry {name}. What comes of it is in the list of retries."
+    return messages.WARNING, (
+        f"The retry of {name} is noted, but the broker is away: a worker takes it up once the broker is back."
+    )
+
+
+def groups_of(model: type[Any], chosen: QuerySet[Any]) -> list[tuple[Any, list[str]]]:
+    """For each kind of failure among the chosen keys, its first letter, and the keys of all open letters of that kind.
+
+    A kind is (source, type, error) of the letter that holds up a key, which is the key's first.
+    """
+    letters = model._default_manager.filter(discarded_at=None)
+    kinds: dict[tuple[str, str, str], Any] = {}
+    for source, key in chosen.values_list("source", "key").order_by("position").distinct():
+        first = letters.filter(source=source, key=key).order_by("position").first()
+        if first is not None:
+            kinds.setdefault((source, first.type, first.error), first)
+    alike = {kind: letters.filter(source=kind[0], type=kind[1], error=kind[2]) for kind in kinds}
+    return [
+        (first, list(dict.fromkeys(alike[kind].order_by("position").values_list("key", flat=True))))
+        for kind, first in kinds.items()
+    ]
 
 
 def discard(page: Page, request: HttpRequest, letter: Any) -> bool:
     """Discard a letter, and log it; whether it was open."""
-    discarded = deadletters.discard(page.opts.app_label, position=letter.position, source=letter.source)
+    who = request.user.get_username()
+    discarded = deadletters.discard(page.opts.app_label, position=letter.position, source=letter.source, by=who)
     if discarded:
         page.log_change(request, letter, "Discarded.")
     return discarded

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, age, badge, counted, moment, pretty
+from shop.messaging import models as messaging
 from shop.messaging.admin.timeline import cause_link, states, timeline
 from shop.messaging.consumer import deadletters
 from shop.messaging.contexts import context
@@ -27,7 +28,7 @@ class LaneFilter(admin.SimpleListFilter):
     parameter_name = "lane"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        outbox = context(model_admin.opts.app_label).table("Outbox").objects
+        outbox = context(model_admin.opts.app_label).table(messaging.Outbox).objects
         lanes: int = outbox.values_list("lanes", flat=True).first() or 0
         return [(str(lane), f"Lane {lane}") for lane in range(lanes)]
 

@@ -1,23 +1,34 @@
 """Applying a batch in pieces, each a transaction of its own that moves the cursor, to isolate what is poisonous.
 
 A batch is tried whole. Where that fails for good, it is halved, and the half that fails is halved again,
-until one event is left: it is parked as a dead letter, later events of its key are parked behind it, in
-order, and everything else proceeds. An event that kills its worker raises nothing, so attempts are
-counted before they begin: the third starts halved, the next quartered, until the event is begun alone.
-Begun alone three times and never finished, it is parked unseen: a worker may be killed for other reasons.
+until one event is left. It is tried twice more, with pauses, in a batch of one as in a batch of many: much
+passes by itself, such as a migration that has yet to run. Then it is parked as a dead letter, later events
+of its key are parked behind it, in order, and everything else proceeds. An event that kills its worker
+raises nothing, so attempts are counted before they begin: the third starts halved, the next quartered,
+until the event is begun alone. Begun alone three times and never finished, it is parked unseen: a worker
+may be killed for other reasons. Where not even the letter can be written, the lane stops and says why.
 """
 
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from functools import partial
+from typing import NoReturn
 
 from django.db import connections, transaction
 
+from shop.logs import get_logger
+from shop.messaging import models
 from shop.messaging.batches import Batch, BatchMessage, CloudEvent, position_of
+from shop.messaging.consumer.lanes import lane_key
+from shop.messaging.consumer.letters import described, key_of, storable, write_letter
+from shop.messaging.consumer.patience import TRIES, Patience
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
+
+log = get_logger(__name__)
 
 POISONOUS_LIMIT = 10  # poisonous events in a row beyond which the code is bad, not the data
 
@@ -25,11 +36,14 @@ WHOLE_ATTEMPTS = 2  # attempts at a whole batch before it is halved
 
 ALONE_ATTEMPTS = 3  # attempts at an event alone before it counts as the killer
 
+LOGGED = 200  # characters of an error in the log; its letter has the rest
+
 KILLER = f"It was begun alone {ALONE_ATTEMPTS} times and never finished: it kills its worker."
 
 LETTERS = """
 SELECT position, key, discarded_at IS NULL FROM {letter}
-WHERE consumer = %s AND source = %s AND (position = ANY(%s) OR key = ANY(%s) AND discarded_at IS NULL)
+WHERE consumer = %(consumer)s AND generation = %(generation)s AND source = %(source)s
+AND (position = ANY(%(positions)s) OR key = ANY(%(keys)s) AND discarded_at IS NULL)
 """
 
 Piece = Sequence[CloudEvent]
@@ -40,7 +54,7 @@ class Overtaken(Exception):
 
 
 class LaneStopped(Exception):
-    """Too many poisonous events in a row."""
+    """The lane is stopped, or has just been: too many poisonous events in a row, or a letter that cannot be written."""
 
 
 class Bisection:
@@ -51,7 +65,8 @@ class Bisection:
         self.message = message
         self.position = position
         self.app = context(consumer.context)
-        self.lane = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
+        self.lane = lane_key(consumer, message)
+        self.patience = Patience()
 
     def work_through(self, events: Piece, *, attempts: int) -> int | None:
         """Apply ``events`` in pieces as large as the attempts so far allow; the cursor's new position.
@@ -69,12 +84,13 @@ class Bisection:
                     self._park(piece[0], KILLER, end=end, attempts=attempts)
                     continue
                 try:
-                    self._apply(piece, end=end)
+                    self._try(piece, end=end)
                 except Exception as error:
-                    if isinstance(error, (Overtaken, LaneStopped)) or is_transient(error) or not piece:
+                    if not _is_poison(error) or not piece:
                         raise
                     if len(piece) == 1:
-                        self._park(piece[0], repr(error), traceback.format_exc(), end=end, attempts=attempts + 1)
+                        trace = traceback.format_exc()
+                        self._park(piece[0], described(error), trace, end=end, attempts=attempts + TRIES)
                     else:
                         middle = len(piece) // 2
                         pieces += [piece[middle:], piece[:middle]]
@@ -82,64 +98,92 @@ class Bisection:
             return None
         return self.position
 
+    def _try(self, piece: Piece, *, end: int) -> None:
+        """Apply a piece; where it is a lone event, try again twice before its failure is believed."""
+        tries = TRIES if len(piece) == 1 else 1
+        for attempt in range(1, tries):
+            try:
+                return self._apply(piece, end=end)
+            except Exception as error:
+                if not _is_poison(error):
+                    raise
+            self.patience.pause(attempt)
+        return self._apply(piece, end=end)
+
     def _apply(self, piece: Piece, *, end: int) -> None:
         """One transaction: what waits behind a dead letter is parked, the rest applied, the cursor moved."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
             fit = self._park_what_waits(piece)
             if fit:
-                self.consumer.react(Batch(fit))
+                self.consumer.react(Batch(fit, generation=self.message.generation))
                 cursor.poisonous = 0
             failpoint(Failpoint.PIECE_APPLIED)
-            self._move(cursor, end)
+            self._move(cursor, end, piece)
         self.position = end
         failpoint(Failpoint.PIECE_COMMITTED)
 
     def _park(self, event: CloudEvent, error: str, trace: str = "", *, end: int, attempts: int) -> None:
         """One transaction: the event becomes a dead letter, and the cursor moves past it.
 
-        :raises LaneStopped: if too many in a row were poisonous; the lane then stops before this one.
+        :raises LaneStopped: if too many in a row were poisonous, or the letter cannot be written; the lane
+            then stops before this one.
+        """
+        try:
+            with transaction.atomic(using=self.app.database):
+                cursor = self._locked_cursor()
+                cursor.poisonous += 1
+                if cursor.poisonous <= POISONOUS_LIMIT:
+                    self._write_letter(event, error, trace, attempts=attempts)
+                    failpoint(Failpoint.LETTER_PARKED)
+                    self._move(cursor, end, [event])
+        except Exception as unwritable:
+            if not _is_poison(unwritable):
+                raise
+            reason = f"The dead letter of #{event['id']} cannot be written: {described(unwritable)}"
+            self._stop(f"{reason}. It was to be parked because of {error}")
+        if cursor.poisonous > POISONOUS_LIMIT:
+            self._stop(f"{POISONOUS_LIMIT} poisonous events in a row, then #{event['id']}: {error}")
+        self.position = end
+
+    def _stop(self, reason: str) -> NoReturn:
+        """Stop the lane where it is, for an operator to see and to resume.
+
+        :raises LaneStopped: when that is done.
         """
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
-            cursor.poisonous += 1
-            stopped = cursor.poisonous > POISONOUS_LIMIT
-            if stopped:
-                cursor.stopped = f"{POISONOUS_LIMIT} poisonous events in a row, then #{event['id']}: {error}"
-                cursor.save(update_fields=["stopped"])
-            else:
-                self._write_letter(event, error, trace, attempts=attempts)
-                failpoint(Failpoint.LETTER_PARKED)
-                self._move(cursor, end)
-        if stopped:
-            raise LaneStopped(cursor.stopped)
-        self.position = end
+            cursor.stop(storable(reason))
+            cursor.save(update_fields=["stopped"])
+        log.error("lane stopped", context=self.app.label, **self.lane, reason=cursor.stopped)
+        raise LaneStopped(cursor.stopped)
 
     def _has_killed(self, event: CloudEvent) -> bool:
         """Whether the event was begun alone too often. If not, note that it is begun once more."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
-            if cursor.alone != position_of(event):
-                cursor.alone, cursor.alone_attempts = position_of(event), 0
-            if cursor.alone_attempts >= ALONE_ATTEMPTS:
+            if cursor.alone == position_of(event) and cursor.alone_attempts >= ALONE_ATTEMPTS:
                 return True
-            cursor.alone_attempts += 1
+            cursor.begin_alone(position_of(event))
             cursor.save(update_fields=["alone", "alone_attempts"])
         return False
 
-    def _locked_cursor(self) -> Any:
-        cursor = self.app.table("Cursor").objects.select_for_update(skip_locked=True).filter(**self.lane).first()
+    def _locked_cursor(self) -> models.Cursor:
+        table = self.app.table(models.Cursor)
+        cursor = table.objects.select_for_update(skip_locked=True).filter(**self.lane).first()
         if cursor is None or cursor.position != self.position:
             raise Overtaken
         if cursor.stopped:
             raise LaneStopped(cursor.stopped)
         return cursor
 
-    def _move(self, cursor: Any, end: int) -> None:
-        cursor.position = end
+    def _move(self, cursor: models.Cursor, end: int, piece: Piece) -> None:
+        last = piece[-1] if piece else None
+        cursor.advance(to=end, last_event=last and {"position": position_of(last), **_known(last)})
         if end == self.message.through:
-            cursor.attempts, cursor.alone, cursor.alone_attempts = 0, None, 0
-            cursor.fresh_at = self.message.time or cursor.fresh_at
+            cursor.forget_attempts()
+            if self.message.time is not None:
+                cursor.be_fresh(datetime.fromisoformat(self.message.time))
         cursor.save()
         failpoint(Failpoint.CURSOR_MOVED)
 
@@ -150,30 +194,36 @@ class Bisection:
         it stays what it is.
         """
         positions = [position_of(event) for event in piece]
-        keys = [event["subject"] for event in piece]
+        keys = [key_of(event) for event in piece]
+        table = self.app.table(models.DeadLetter)._meta.db_table
         with connections[self.app.database].cursor() as sql:
-            letter = self.app.table("DeadLetter")._meta.db_table
-            sql.execute(LETTERS.format(letter=letter), [self.consumer.name, self.message.source, positions, keys])
+            sql.execute(LETTERS.format(letter=table), {**self.lane, "positions": positions, "keys": keys})
             letters = sql.fetchall()
         parked = {position for position, _, _ in letters}
         waiting = {key for _, key, is_open in letters if is_open}
         new = [event for event in piece if position_of(event) not in parked]
         for event in new:
-            if event["subject"] in waiting:
+            if key_of(event) in waiting:
                 self._write_letter(event, "Waits behind an earlier event of its key.", "", attempts=0)
-        return [event for event in new if event["subject"] not in waiting]
+        return [event for event in new if key_of(event) not in waiting]
 
     def _write_letter(self, event: CloudEvent, error: str, trace: str, *, attempts: int) -> None:
-        self.app.table("DeadLetter").objects.create(
-            **self.lane,
-            position=position_of(event),
-            type=event["type"],
-            key=event["subject"],
-            event=event,
-            error=error,
-            traceback=trace,
-            attempts=attempts,
+        write_letter(self.app, self.lane, event, error, trace, attempts=attempts)
+        fields = {"context": self.app.label, **self.lane, "position": event["id"], "key": key_of(event)}
+        transaction.on_commit(
+            partial(log.warning, "event parked", **fields, error=storable(error, LOGGED)),
+            using=self.app.database,
         )
+
+
+def _known(event: CloudEvent) -> dict[str, str]:
+    """What an event is known again by, at its position."""
+    return {"type": event["type"], "time": event["time"]}
+
+
+def _is_poison(error: Exception) -> bool:
+    """Whether the event or the code is at fault, and neither the moment nor another copy of the batch."""
+    return not isinstance(error, (Overtaken, LaneStopped)) and not is_transient(error)
 
 
 def _cut(events: Piece, attempts: int) -> list[Piece]:

@@ -1,84 +1,120 @@
-"""What an operator does with dead letters: retry the events of a key, in order, or discard one."""
+"""What an operator does with dead letters: retry the events of a key, in order, or discard one; and resume a lane."""
 
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerAway
 
+from shop.logs import get_logger
+from shop.messaging import models as messaging
 from shop.messaging.batches import Batch
+from shop.messaging.consumer.lanes import hold_lane, lane_of
+from shop.messaging.consumer.letters import described, event_of, storable, storable_trace
+from shop.messaging.consumer.receiving import answer_what_was_left_alone
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import consumer_of
 from shop.messaging.contexts import ContextConfig, context
 
+log = get_logger(__name__)
+
 
 def retry(label: str, *, source: str, key: str) -> int:
-    """Apply a key's letters in order, each in a transaction of its own; how many were applied.
+    """Apply a key's letters in order until one fails again; how many were applied.
+
+    :raises Exception: a transient failure; what was applied before it stays applied.
+    """
+    return sum(1 for _ in applied(label, source=source, key=key))
+
+
+def applied(
+    label: str, *, source: str, key: str, before_each: Callable[[Any], None] = lambda letter: None
+) -> Iterator[Any]:
+    """Apply a key's letters in order, each in a transaction of its own, and yield each once that is committed.
 
     Each waits for the cursor's lock, so that an arriving batch cannot slip in between: while a letter is
     left, the batch parks what it brings for the key behind it, and this finds it there. It stops at the
     first that fails again, with the new error noted on it.
 
-    :raises Exception: a transient failure; what was applied before it stays applied.
+    :param before_each: is given each letter before it is tried, outside any transaction.
+    :raises Exception: a transient failure.
     """
     app = context(label)
-    applied = 0
-    while _retry_first(app, source, key):
-        applied += 1
-    return applied
+    letters = open_letters(app, source).filter(key=key).order_by("position")
+    while letter := letters.first():
+        before_each(letter)
+        if not _apply_first(app, letters, letter):
+            return
+        log.info("letter applied", **_fields(app, letter))
+        yield letter
 
 
-def discard(label: str, *, position: int, source: str) -> bool:
+def discard(label: str, *, position: int, source: str, by: str = "") -> bool:
     """Give a letter up: its event never takes effect here, and no longer holds up its key.
 
-    The row stays, for the record. False if there was no such open letter.
+    The row stays, for the record and for the audit. False if there was no such open letter.
+
+    :param by: who decided that.
     """
     app = context(label)
     with transaction.atomic(using=app.database):
-        letter = _open_letters(app, source).filter(position=position).first()
+        letter = open_letters(app, source).filter(position=position).first()
         if letter is None:
             return False
-        _lock_cursor(app, letter)
-        open_still = _open_letters(app, source).filter(pk=letter.pk)
-        return bool(open_still.update(discarded_at=timezone.now()))
+        hold_lane(app, lane_of(letter))
+        open_still = open_letters(app, source).filter(pk=letter.pk)
+        discarded = bool(open_still.update(discarded_at=timezone.now(), discarded_by=by))
+    if discarded:
+        log.warning("letter discarded", **_fields(app, letter), by=by)
+    return discarded
 
 
-def resume(label: str, *, source: str, lane: int) -> bool:
-    """Let a stopped lane go on, once its cause is mended. False if it was not stopped."""
-    cursors = context(label).table("Cursor").objects.filter(consumer=label, source=source, lane=lane)
-    return bool(cursors.exclude(stopped="").update(stopped="", poisonous=0, attempts=0, alone=None, alone_attempts=0))
+def resume(label: str, *, source: str, lane: int, consumer: str = "") -> bool:
+    """Let a stopped lane go on, once its cause is mended, at once. False if it was not stopped."""
+    app = context(label)
+    with transaction.atomic(using=app.database):
+        stopped = app.table(messaging.Cursor).objects.filter(consumer=consumer or label, source=source, lane=lane)
+        cursors = list(stopped.exclude(stopped="").select_for_update())
+        for cursor in cursors:
+            cursor.resume()
+            cursor.save()
+    for cursor in cursors:
+        log.info("lane resumed", context=label, **lane_of(cursor))
+    with suppress(BrokerAway):  # then the producer sends it again by itself, a little later
+        answer_what_was_left_alone(label)
+    return bool(cursors)
 
 
-def _retry_first(app: ContextConfig, source: str, key: str) -> bool:
-    """Apply the key's first letter and drop it; false if there is none, or it failed."""
-    letters = _open_letters(app, source).filter(key=key).order_by("position")
-    letter = letters.first()
-    if letter is None:
-        return False
+def open_letters(app: ContextConfig, source: str, consumer: str = "") -> Any:
+    """The letters of a source that hold up their keys."""
+    return app.table(messaging.DeadLetter).objects.filter(
+        consumer=consumer or app.label, source=source, discarded_at=None
+    )
+
+
+def _apply_first(app: ContextConfig, letters: Any, letter: Any) -> bool:
+    """Apply the first of a key's letters and drop it; false if there is none any more, or it failed."""
     try:
         with transaction.atomic(using=app.database):
-            _lock_cursor(app, letter)
+            hold_lane(app, lane_of(letter))
             letter = letters.first()
             if letter is None:
                 return False
-            consumer_of(app.label, source).react(Batch([letter.event]))
+            consumer_of(letter.consumer, letter.source).react(Batch([event_of(letter)], generation=letter.generation))
             letter.delete()
     except Exception as error:
         if is_transient(error):
             raise
         # It may be gone by now, by another retry's success.
-        letters.filter(pk=letter.pk).update(
-            error=repr(error), traceback=traceback.format_exc(), attempts=letter.attempts + 1
-        )
+        said, trace = storable(described(error)), storable_trace(traceback.format_exc())
+        letters.filter(pk=letter.pk).update(error=said, traceback=trace, attempts=letter.attempts + 1)
+        log.warning("letter failed again", **_fields(app, letter), error=said)
         return False
     return True
 
 
-def _lock_cursor(app: ContextConfig, letter: Any) -> None:
-    """Keep batches of the letter's lane away until the transaction ends."""
-    lane = {"consumer": letter.consumer, "source": letter.source, "lane": letter.lane}
-    app.table("Cursor").objects.select_for_update().get(**lane)
-
-
-def _open_letters(app: ContextConfig, source: str) -> Any:
-    return app.table("DeadLetter").objects.filter(consumer=app.label, source=source, discarded_at=None)
+def _fields(app: ContextConfig, letter: Any) -> dict[str, Any]:
+    return {"context": app.label, **lane_of(letter), "position": letter.position, "key": letter.key}

@@ -1,13 +1,19 @@
 """Receiving a batch: the cursor decides what is new, one transaction applies it and moves the cursor.
 
-=====================  ==========================================================================
-the cursor is          and so
-=====================  ==========================================================================
-locked by another      a copy of this batch is being worked on: go away
-at or past ``through`` a duplicate: acknowledge with the cursor
-before ``after``       a gap (this database was restored): acknowledge with the cursor, which rewinds
-anywhere between       apply the events after it, in order; move it to ``through``; acknowledge
-=====================  ==========================================================================
+==============================  ==================================================================================
+the cursor, or the batch        and so
+==============================  ==================================================================================
+is locked by another            a copy of this batch is being worked on: go away
+is of a generation that is gone answer so: the producer forgets the subscription
+is of another outbox            refuse it: the producer stops the subscription
+is of an older epoch, or of     leave it alone; keep its id, so that a resume, or the start of a newer worker, can
+other types; lane is stopped    answer it with the unmoved cursor
+shows another event where the   stop the lane: the source was restored, and went on otherwise
+last one seen was
+at or past ``through``          a duplicate: acknowledge with the cursor
+before ``after``                a gap (this database was restored): acknowledge with the cursor, which rewinds
+anywhere between                apply the events after it, in order; move it to ``through``; acknowledge
+==============================  ==================================================================================
 
 A process that dies before the commit leaves nothing; one that dies after it, before the acknowledgement,
 leaves a batch that is sent again and found to be a duplicate.
@@ -15,37 +21,42 @@ leaves a batch that is sent again and found to be a duplicate.
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connections, transaction
 
-from shop.messaging import broker
-from shop.messaging.batches import BatchMessage, position_of
+from shop.logs import get_logger
+from shop.messaging import broker, models
+from shop.messaging.batches import Acknowledgement, BatchMessage, position_of
+from shop.messaging.consumer import generations
 from shop.messaging.consumer.bisection import Bisection
+from shop.messaging.consumer.judging import Judgement, Verdict, judge
+from shop.messaging.consumer.lanes import lane_key
 from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
 
+log = get_logger(__name__)
+
 TRIES = 3  # of a batch in this process, when failures are transient; then the producer sends it again
 PAUSE = 0.1  # seconds before the second try, doubled before each further one, with jitter
 
+# A cursor for each lane of the source, so that it is known from the first batch on which lanes are yet to come.
 BEGIN = """
-INSERT INTO {cursor} (consumer, source, lane)
-SELECT %(consumer)s, %(source)s, %(lane)s
-WHERE NOT EXISTS (
-    SELECT FROM {cursor} WHERE consumer = %(consumer)s AND source = %(source)s AND lane = %(lane)s
-)
+INSERT INTO {cursor} (consumer, generation, source, lane)
+SELECT %(consumer)s, %(generation)s, %(source)s, lane FROM unnest(%(lanes)s::int[]) AS lane ORDER BY lane
 ON CONFLICT DO NOTHING
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The cursor as it was when an attempt began."""
+    """What was judged, and the cursor as it was when an attempt began."""
 
+    judgement: Judgement
     position: int
     attempts: int
     """How often this batch was begun before and never finished: its worker was killed."""
@@ -56,11 +67,9 @@ def receive(consumer: Consumer, message: BatchMessage) -> bool:
 
     :returns: whether it was acknowledged, so that the reaction may have recorded events.
     """
-    if not _is_of_our_time(consumer, message):
-        return False
     for attempt in range(1, TRIES + 1):
         try:
-            position = _advance(consumer, message)
+            answer = _take(consumer, message)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -70,89 +79,168 @@ def receive(consumer: Consumer, message: BatchMessage) -> bool:
             time.sleep(PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         else:
             break
-    if position is None:
+    if answer is None:
         return False
     failpoint(Failpoint.ACKNOWLEDGEMENT_DUE)
-    broker.send(
-        broker.ACKNOWLEDGE,
-        broker.relay_queue(message.source),
-        source=message.source,
-        consumer=consumer.name,
-        lane=message.lane,
-        batch=message.id,
-        cursor=position,
-    )
+    send(answer)
     failpoint(Failpoint.ACKNOWLEDGEMENT_SENT)
     return True
 
 
-def _is_of_our_time(consumer: Consumer, message: BatchMessage) -> bool:
-    """Whether producer and consumer agree on what is wanted.
+def send(answer: Acknowledgement) -> None:
+    """Send an answer to its source's relay, in the form of 1.0 if that is what it answers."""
+    queue = broker.relay_queue(answer.source)
+    broker.send(broker.ACKNOWLEDGE, queue, extensions=answer.extensions, **answer.arguments)
 
-    While versions are mixed they may not: a producer that filters by fewer types has left out what is
-    wanted now, and one that sends what is not wanted here knows a newer consumer. Either way the batch is
-    left alone, to come again when both are up to date.
+
+def answer_what_was_left_alone(label: str) -> int:
+    """Answer each batch that a context left alone with the unmoved cursor, so that its producer reads anew at once.
+
+    To be called when what was in the way may be gone: a worker starts, or an operator resumed a lane.
     """
-    sent = {event["type"] for event in message.events}
-    return sent <= set(consumer.types) <= set(message.types)
+    cursors = context(label).table(models.Cursor).objects
+    waiting = cursors.exclude(left_alone=None).filter(stopped="")
+    for cursor in waiting:
+        send(
+            Acknowledgement(
+                source=cursor.source,
+                consumer=cursor.consumer,
+                generation=cursor.generation,
+                lane=cursor.lane,
+                batch=str(cursor.left_alone),
+                cursor=cursor.position,
+            )
+        )
+        cursors.filter(pk=cursor.pk, left_alone=cursor.left_alone).update(left_alone=None)
+    return len(waiting)
 
 
-def _advance(consumer: Consumer, message: BatchMessage) -> int | None:
-    """Bring the cursor up to the batch; where it is then, or ``None`` to say nothing to the producer."""
+def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
+    """Bring the cursor up to the batch; what to answer, or ``None`` to say nothing to the producer."""
     begun = _begin(consumer, message)
     if begun is None:
         return None
-    if begun.position >= message.through or begun.position < message.after:
-        return begun.position
-    events = [event for event in message.events if position_of(event) > begun.position]
+    (verdict, reason), position = begun.judgement, begun.position
+    if verdict in (Verdict.LEAVE_ALONE, Verdict.STOP):
+        return None
+    if verdict != Verdict.APPLY:
+        refused = reason if verdict == Verdict.REFUSE else ""
+        return _answer(consumer, message, position, refused=refused, gone=verdict == Verdict.GONE)
+    events = [event for event in message.events if position_of(event) > position and event["type"] in consumer.types]
     failpoint(Failpoint.ATTEMPT_RECORDED)
-    bisection = Bisection(consumer, message, position=begun.position)
     try:
-        return bisection.work_through(events, attempts=begun.attempts)
+        done = Bisection(consumer, message, position=position).work_through(events, attempts=begun.attempts)
     except Exception:
         _survived(consumer, message)
         raise
+    return None if done is None else _answer(consumer, message, done)
 
 
 def _begin(consumer: Consumer, message: BatchMessage) -> Begun | None:
-    """Note, in a transaction of its own, that the batch is begun, so that one that kills is found out.
+    """Judge the batch and note on its cursor, in a transaction of its own, what that means for it.
 
-    ``None`` if a copy of it is being worked on, or its lane is stopped.
+    An attempt is noted before it is made, so that a batch that kills its worker is found out. ``None`` while
+    another copy of the batch is being worked on.
     """
-    app = context(consumer.context)
-    table = app.table("Cursor")
-    lane: dict[str, str | int] = {"consumer": consumer.name, "source": message.source, "lane": message.lane}
-    with transaction.atomic(using=app.database):
-        with connections[app.database].cursor() as sql:
-            sql.execute(BEGIN.format(cursor=table._meta.db_table), lane)
-        cursor: Any = table.objects.select_for_update(skip_locked=True).filter(**lane).first()
-        if cursor is None or cursor.stopped:
+    alias = context(consumer.context).database
+    with transaction.atomic(using=alias):
+        if not generations.hold(consumer, message.generation):
+            return Begun(Judgement(Verdict.GONE), 0, 0)
+        cursor = _locked_cursor(consumer, message)
+        if cursor is None:
             return None
-        begun = Begun(cursor.position, cursor.attempts)
-        _asynchronous_commit(app.database)
-        if message.after <= cursor.position < message.through:
-            cursor.attempts += 1
-            cursor.save(update_fields=["attempts"])
-        elif cursor.position >= message.through and message.time:
-            _note_freshness(cursor, datetime.fromisoformat(message.time))
+        _asynchronous_commit(alias)
+        judgement = judge(consumer, message, cursor)
+        begun = Begun(judgement, cursor.position, cursor.attempts)
+        if _note(consumer, message, cursor, judgement):
+            cursor.save()
     return begun
 
 
-def _note_freshness(cursor: Any, time: datetime) -> None:
-    """Nothing to apply: so the consumer is as fresh as the batch, unless it is fresher."""
-    if cursor.fresh_at is None or cursor.fresh_at < time:
-        cursor.fresh_at = time
-        cursor.save(update_fields=["fresh_at"])
+def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judgement: Judgement) -> bool:
+    """Note on the cursor what was judged, and log what is not everyday; whether the cursor changed."""
+    where = _where(consumer, message)
+    verdict, reason = judgement
+    if verdict == Verdict.REFUSE:
+        log.error("batch refused", **where, reason=reason)
+        return False
+    if verdict == Verdict.LEAVE_ALONE:
+        log.warning("batch left alone", **where, reason=reason)
+        return cursor.leave_alone(message.uuid)
+    if verdict == Verdict.STOP:
+        log.error("lane stopped", **where, reason=reason)
+        cursor.stop(reason)
+        return cursor.leave_alone(message.uuid)
+    changed = _note_identity(message, cursor, where) if verdict != Verdict.GAP or cursor.outbox else False
+    if verdict == Verdict.GAP:
+        log.warning("gap", **where, position=cursor.position, after=message.after)
+    elif verdict == Verdict.DUPLICATE:
+        fresh = message.time is not None and cursor.be_fresh(datetime.fromisoformat(message.time))
+        changed = fresh or changed
+    else:
+        cursor.want(consumer.types)
+        cursor.begin()
+        changed = True
+    return changed
+
+
+def _note_identity(message: BatchMessage, cursor: models.Cursor, where: Mapping[str, object]) -> bool:
+    """Follow the outbox that the batch is from, in its newest epoch; whether that is news."""
+    identity = message.identity
+    if identity is None or (cursor.outbox, cursor.epoch) == identity:
+        return False
+    if cursor.outbox is None:
+        log.info("outbox adopted", **where, outbox=str(identity.outbox), epoch=identity.epoch)
+    for first, last_kept in message.fences:
+        if last_kept < cursor.position < first:
+            log.warning("source lost events that were applied here", **where, last_kept=last_kept, fence=first)
+    cursor.follow(*identity)
+    return True
+
+
+def _locked_cursor(consumer: Consumer, message: BatchMessage) -> models.Cursor | None:
+    """The lane's cursor, made if it is missing, with those of the other lanes; ``None`` while another has it."""
+    app = context(consumer.context)
+    table = app.table(models.Cursor)
+    lane = lane_key(consumer, message)
+    locked = table.objects.select_for_update(skip_locked=True).filter(**lane)
+    cursor = locked.first()
+    if cursor is None:
+        lanes = [message.lane] if message.lanes is None else list(range(message.lanes))
+        with connections[app.database].cursor() as sql:
+            sql.execute(BEGIN.format(cursor=table._meta.db_table), {**lane, "lanes": lanes})
+        cursor = locked.first()
+    return cursor
+
+
+def _where(consumer: Consumer, message: BatchMessage) -> dict[str, str | int]:
+    """What every line of the log about a batch says."""
+    return {"context": consumer.context, **lane_key(consumer, message), "batch": message.id}
+
+
+def _answer(
+    consumer: Consumer, message: BatchMessage, cursor: int, *, refused: str = "", gone: bool = False
+) -> Acknowledgement:
+    return Acknowledgement(
+        source=message.source,
+        consumer=consumer.name,
+        generation=message.generation,
+        lane=message.lane,
+        batch=message.id,
+        cursor=cursor,
+        outbox=message.outbox,
+        epoch=message.epoch,
+        refused=refused,
+        gone=gone,
+    )
 
 
 def _survived(consumer: Consumer, message: BatchMessage) -> None:
-    """The attempt failed, but killed nobody: do not count it."""
+    """Reset the attempt count: it failed without killing the worker."""
     app = context(consumer.context)
     try:
-        lane = app.table("Cursor").objects.filter(
-            consumer=consumer.name, source=message.source, lane=message.lane, attempts__gt=0
-        )
-        lane.update(attempts=0, alone=None, alone_attempts=0)
+        cursors = app.table(models.Cursor).objects.filter(**lane_key(consumer, message), attempts__gt=0)
+        cursors.update(attempts=0, alone=None, alone_attempts=0)
     except Exception as error:
         if not is_transient(error):
             raise

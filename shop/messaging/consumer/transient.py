@@ -5,21 +5,29 @@ from collections.abc import Iterator
 import psycopg
 from django.db import InterfaceError, OperationalError
 
-TRANSIENT_CLASSES = ("08", "40", "53", "57P")
-"""Connection lost, transaction rolled back (deadlock, serialization), out of resources, server going down."""
+from shop.messaging.retry import Retry
+from shop.messaging.sqlstates import lacks_partition
+
+TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
+"""Connection lost, transaction rolled back (deadlock, serialization), out of resources, server going down,
+trouble outside PostgreSQL (a disk's I/O error)."""
 
 TRANSIENT_STATES = ("55P03", "25P03", "25006")
 """Lock not available, idle-in-transaction time-out, read-only transaction (a fail-over)."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying the same again, later, can succeed. Decided by SQLSTATE alone.
+    """Whether trying the same again, later, can succeed: a reaction says so (:class:`Retry`), or the SQLSTATE.
 
-    A lost or refused connection carries no SQLSTATE, and is transient too.
+    A lost or refused connection carries no SQLSTATE, and is transient too. Texts decide nothing.
     """
     for cause in _causes(error):
+        if isinstance(cause, Retry):
+            return True
         if isinstance(cause, psycopg.Error):
             if cause.sqlstate:
+                if lacks_partition(cause):  # of the outbox that the reaction writes to; it is made on demand
+                    return True
                 return cause.sqlstate.startswith(TRANSIENT_CLASSES) or cause.sqlstate in TRANSIENT_STATES
             return isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError))
     return isinstance(error, (InterfaceError, OperationalError))

@@ -3,20 +3,24 @@
 A bare sequence gives no such thing: a transaction that took position 5 may commit after one that took 6,
 and a reader that has seen 6 would skip 5 for good. So an append takes the advisory lock of each lane that
 it writes to, in ascending order, and holds it to the end of its transaction. The protocol is that of
-message-db's ``acquire_lock`` just before the write, cut into lanes.
+message-db's ``acquire_lock`` just before the write, cut into lanes; how it waits is in
+:mod:`shop.messaging.producer.locks`. What keeps positions unique after a restore is in
+:mod:`shop.messaging.producer.fence`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
+from uuid import UUID
 from zlib import crc32
 
-from django.conf import settings
 from django.db import connections
 
 from shop.messaging.contexts import context
 from shop.messaging.events import Event
 from shop.messaging.failpoints import Failpoint, failpoint
+from shop.messaging.producer import locks, partitions
+from shop.messaging.producer.fence import SERVER, fence, present, tables
 from shop.setwise import arrays
 
 
@@ -28,16 +32,13 @@ class Entry(NamedTuple):
     headers: Mapping[str, str]
 
 
-# One round trip. Constraints first: a deferred foreign key would lock rows at commit, behind the lanes' locks.
-APPEND = """
-SET CONSTRAINTS ALL IMMEDIATE;
-SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane;
-INSERT INTO {table} (lane, type, key, data, headers)
+# Nothing is inserted if the server is another than the one that the outbox was last written on.
+INSERT = f"""
+INSERT INTO {{events}} (lane, type, key, data, headers)
 SELECT lane, type, key, data, headers
 FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[]) AS event (lane, type, key, data, headers)
+WHERE (SELECT server FROM {{outbox}}) = (SELECT {SERVER})
 """
-
-CREATE = "INSERT INTO {table} (id, lanes) VALUES (1, %s) ON CONFLICT DO NOTHING"
 
 _lanes: dict[str, int] = {}
 
@@ -48,25 +49,22 @@ def lane_of(key: str, lanes: int) -> int:
 
 
 def lanes_of(label: str) -> int:
-    """How many lanes a context's outbox has. The setting seeds it once, with the first append."""
-    if label in _lanes:
-        return _lanes[label]
-    app = context(label)
-    outbox = app.table("Outbox")
-    lanes: int | None = outbox.objects.values_list("lanes", flat=True).first()
-    if lanes is None:  # not remembered: the transaction may be rolled back
-        with connections[app.database].cursor() as cursor:
-            cursor.execute(CREATE.format(table=outbox._meta.db_table), [settings.OUTBOX_LANES])
-        return int(outbox.objects.values_list("lanes", flat=True).get())
-    return _lanes.setdefault(label, lanes)
+    """How many lanes a context's outbox has. The setting seeds it once, when the outbox is created."""
+    if label not in _lanes:
+        _lanes[label] = present(label).lanes
+    return _lanes[label]
 
 
-def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
-    """Append events in the order given; the last statement of the caller's transaction."""
+def append(alias: str, label: str, entries: Sequence[Entry], *, patient: bool = True) -> None:
+    """Append events in the order given; the last statement of the caller's transaction, and one round trip.
+
+    :param patient: wait for lanes that are held, for as long as the connection's ``lock_timeout`` allows.
+    :raises LaneHeld: if not patient, and a lane was not free within ``locks.PATIENCE``.
+    :raises PartitionMissing: if there was no partition for the events; there is one now.
+    """
     if not entries:
         return
-    table = context(label).table("OutboxEvent")._meta.db_table
-    count = lanes_of(label)
+    names, count = tables(label), lanes_of(label)
     lanes = [lane_of(entry.key, count) for entry in entries]
     columns = (
         arrays.of_plain(lanes),
@@ -75,9 +73,23 @@ def append(alias: str, label: str, entries: Sequence[Entry]) -> None:
         arrays.of_json(entry.event for entry in entries),
         arrays.of_json(dict(entry.headers) for entry in entries),
     )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(APPEND.format(table=table), [lock_class(table), arrays.of_plain(sorted(set(lanes))), *columns])
+    with connections[alias].cursor() as cursor, partitions.made_on_demand(label):
+        insert, lock = INSERT.format(**names), lock_class(names["events"])
+        locks.execute_in_lanes(cursor, lock, sorted(set(lanes)), insert, columns, patient=patient)
+        if cursor.rowcount != len(entries):
+            fence(label)
+            cursor.execute(insert, columns)
     failpoint(Failpoint.APPENDED)
+
+
+def id_in_free_lane(label: str, draw: Callable[[], UUID]) -> UUID:
+    """Draw ids until one is the key of a lane that nobody holds at the moment; any id if all are held."""
+    count = lanes_of(label)
+    free = locks.free_lane(context(label).database, lock_class(tables(label)["events"]), count)
+    while True:
+        drawn = draw()
+        if free is None or lane_of(str(drawn), count) == free:
+            return drawn
 
 
 @cache

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
+from shop.messaging import models as messaging
 from shop.messaging.consumers import consumers_of
 from shop.messaging.contexts import context
+from shop.messaging.producer.reading import tables
 
 TRACE_LIMIT = 200  # events of one key that a trace shows, at the most
 
@@ -60,7 +62,7 @@ class Progress:
 
     def __init__(self, label: str) -> None:
         self.consumers = consumers_of(label)
-        subscriptions = context(label).table("Subscription").objects.all()
+        subscriptions = context(label).table(messaging.Subscription).objects.all()
         self._positions = {(row.consumer, row.lane): row for row in subscriptions}
 
     def of(self, event: Any) -> dict[str, State]:
@@ -80,16 +82,14 @@ class Progress:
 
 def trace(label: str, key: str) -> list[Any]:
     """A key's outbox rows, oldest first; the newest of them, if there are very many."""
-    events = context(label).table("OutboxEvent").objects.filter(key=key)
+    events = context(label).table(messaging.OutboxEvent).objects.filter(key=key)
     return list(events.order_by("-position")[:TRACE_LIMIT])[::-1]
 
 
 def lags(label: str) -> Mapping[tuple[str, int], Lag]:
     """How far behind each (consumer, lane) of a context is, in one query bounded by :data:`LAG_CAP`."""
     app, consumers = context(label), consumers_of(label)
-    sql = LAG.format(
-        subscription=app.table("Subscription")._meta.db_table, outbox=app.table("OutboxEvent")._meta.db_table
-    )
+    sql = LAG.format(**tables(label))
     with connections[app.database].cursor() as cursor:
         types = [" ".join(consumer.types) for consumer in consumers.values()]
         cursor.execute(sql, {"consumers": list(consumers), "types": types, "cap": LAG_CAP})

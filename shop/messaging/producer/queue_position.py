@@ -9,6 +9,7 @@ from django.db import connections
 from shop.messaging.contexts import context
 from shop.messaging.events import Event
 from shop.messaging.producer.outbox import lane_of, lanes_of
+from shop.messaging.producer.quiet import skip_quiet
 from shop.messaging.producer.reading import tables
 
 CAP = 1_000  # events counted ahead of an aggregate, at most
@@ -76,8 +77,10 @@ def place_in_queue(label: str, key: str, *, consumer: str, opens: type[Event], a
         "reach": RATE_REACH,
     }
     with connections[app.database].cursor() as cursor:
-        cursor.execute(BOUNDS.format(**tables(app)), asked)
-        asked["head"], asked["scanned"] = cursor.fetchone()
-        cursor.execute(PLACE.format(**tables(app)), asked)
+        cursor.execute(BOUNDS.format(**tables(label)), asked)
+        head, scanned = cursor.fetchone()
+        # In a lane that was quiet for long, ``scanned`` is far back; what lies between is not counted each time.
+        asked |= {"head": head, "scanned": skip_quiet(app, lane, scanned, head) or scanned}
+        cursor.execute(PLACE.format(**tables(label)), asked)
         position, opened_ahead, rate = cursor.fetchone()
     return Place(position, math.ceil((opened_ahead + 1) / rate) if rate else None)

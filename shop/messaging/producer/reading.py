@@ -1,34 +1,21 @@
 """Reading an outbox, lane by lane and page by page, through its index on (lane, position) and nothing else."""
 
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 from django.conf import settings
 from django.db import connections
 
-from shop.messaging.batches import CloudEvent, cloud_event
-from shop.messaging.consumers import Consumer
-from shop.messaging.contexts import ContextConfig
+from shop.messaging import models
+from shop.messaging.batches import ANNULLED, CloudEvent, cloud_event
+from shop.messaging.contexts import context
+from shop.setwise import arrays
 
 # A lane's rows after ``scanned`` are compared and ordered by the pair (lane, position), and by the position alone
 # for pruning, and never sorted: only the lane's index serves that, and no statistics can mislead the planner.
 # Asked more plainly, it expects to meet the lane's rows soon among all others, and looking at an idle lane
 # scans the backlog of the busy ones; or it expects few, and sorts the whole backlog for each page.
-
-DUE = """
-SET LOCAL enable_sort = off;
-SELECT id FROM {subscription} s
-WHERE consumer = ANY(%s) AND (
-    due_at <= clock_timestamp()
-    OR batch IS NULL AND (
-        SELECT position FROM {outbox} e
-        WHERE (e.lane, e.position) > (s.lane, s.scanned) AND (e.lane, e.position) <= (s.lane, 9223372036854775807)
-        AND e.position > s.scanned
-        ORDER BY e.lane, e.position LIMIT 1
-    ) IS NOT NULL
-)
-ORDER BY due_at
-"""
 
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
 PAGE = """
@@ -44,14 +31,28 @@ FROM (
                CASE WHEN wanted THEN octet_length(data::text) ELSE 0 END AS size
         FROM (
             SELECT *, type = ANY(%(types)s) AS wanted FROM {outbox}
-            WHERE (lane, position) > (%(lane)s, %(scanned)s) AND (lane, position) <= (%(lane)s, %(through)s)
-            AND position > %(scanned)s AND position <= %(through)s
+            WHERE (lane, position) > (%(lane)s, %(after)s) AND (lane, position) <= (%(lane)s, %(through)s)
+            AND position > %(after)s AND position <= %(through)s
             ORDER BY lane, position LIMIT %(rows)s
         ) AS page
     ) AS sized
 ) AS bounded
 WHERE total - size < %(bytes)s ORDER BY lane, position
 """
+
+# Of events that are old enough, those whose key has a later event that undoes them: one index look-up for each key.
+ANNULLED_KEYS = """
+SELECT undone.position
+FROM unnest(%(positions)s::bigint[], %(types)s::text[], %(keys)s::text[], %(times)s::text[])
+     AS undone (position, type, key, time)
+JOIN unnest(%(undoing)s::text[], %(undone)s::text[]) AS annuls (undoing, undone) ON annuls.undone = undone.type
+WHERE undone.time::timestamptz < clock_timestamp() - %(recent)s * interval '1 second' AND EXISTS (
+    SELECT FROM {outbox} AS e
+    WHERE e.key = undone.key AND e.position > undone.position AND e.position > %(first)s AND e.type = annuls.undoing
+)
+"""
+
+RECENT = 5  # seconds that an event is not looked at again for what undoes it
 
 END = 2**63 - 1
 
@@ -62,29 +63,21 @@ class Page(NamedTuple):
     events: list[CloudEvent]
     last: int
     time: str | None
-    """RFC 3339, as everywhere in messages."""
+    """RFC 3339, as everywhere in messages; ``None`` if the page has all that the lane holds now."""
 
 
-def due(app: ContextConfig, consumers: list[str]) -> list[int]:
-    """The subscriptions that have something to send, or to ask: their time has come, or their lane has a new row."""
-    with connections[app.database].cursor() as cursor:
-        cursor.execute(DUE.format(**tables(app)), [consumers])
-        cursor.nextset()
-        return [pk for (pk,) in cursor.fetchall()]
+def read(label: str, *, lane: int, types: Collection[str], after: int, through: int | None = None) -> Page:
+    """A lane's rows after a position: up to the bounds of a batch, or all of them up to ``through``, where that is set.
 
-
-def read(app: ContextConfig, consumer: Consumer, subscription: Any, *, through: int | None = None) -> Page:
-    """The rows after ``scanned``: up to the bounds of a batch, or all of them up to ``through``, where that is set.
-
-    What was sent once is never cut again: the bounds, or the types that count, may be others by then.
+    What was sent once is never cut again: the bounds may be others by then.
     """
-    with connections[app.database].cursor() as cursor:
+    with connections[context(label).database].cursor() as cursor:
         cursor.execute(
-            PAGE.format(**tables(app)),
+            PAGE.format(**tables(label)),
             {
-                "types": list(consumer.types),
-                "lane": subscription.lane,
-                "scanned": subscription.scanned,
+                "types": list(types),
+                "lane": lane,
+                "after": after,
                 "through": END if through is None else through,
                 "rows": settings.RELAY_EVENTS if through is None else None,
                 "bytes": settings.RELAY_BYTES if through is None else END,
@@ -94,7 +87,7 @@ def read(app: ContextConfig, consumer: Consumer, subscription: Any, *, through: 
         rows = cursor.fetchall()
     events = [
         cloud_event(
-            source=app.label,
+            source=label,
             position=position,
             type=type,
             key=key,
@@ -106,15 +99,45 @@ def read(app: ContextConfig, consumer: Consumer, subscription: Any, *, through: 
         if data is not None
     ]
     if not rows:
-        return Page(events, subscription.scanned, None)
+        return Page(events, after, None)
     position, time, size, *_ = rows[-1]
     more = len(rows) >= settings.RELAY_EVENTS or size >= settings.RELAY_BYTES
     return Page(events, position, time if more else None)
 
 
-def tables(app: ContextConfig) -> dict[str, str]:
+def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str]) -> list[CloudEvent]:
+    """Mark each event that a later one of its key, in the log already, undoes.
+
+    One look-up for a page, and none for events of the last seconds, which nobody can have waited for in vain.
+
+    :param annuls: by the type that undoes, the type that is undone.
+    """
+    undone = [event for event in events if event["type"] in annuls.values()]
+    if not undone:
+        return events
+    with connections[context(label).database].cursor() as cursor:
+        first = int(undone[0]["id"])
+        cursor.execute(
+            ANNULLED_KEYS.format(**tables(label)),
+            {
+                "positions": arrays.of_plain(int(event["id"]) for event in undone),
+                "types": arrays.of_text(event["type"] for event in undone),
+                "keys": arrays.of_text(event["subject"] for event in undone),
+                "times": arrays.of_text(event["time"] for event in undone),
+                "undoing": arrays.of_text(annuls),
+                "undone": arrays.of_text(annuls.values()),
+                "first": first,
+                "recent": RECENT,
+            },
+        )
+        annulled = {str(position) for (position,) in cursor.fetchall()}
+    return [{**event, ANNULLED: True} if event["id"] in annulled else event for event in events]
+
+
+def tables(label: str) -> dict[str, str]:
     """The names of a producer's tables, for SQL."""
+    app = context(label)
     return {
-        "subscription": app.table("Subscription")._meta.db_table,
-        "outbox": app.table("OutboxEvent")._meta.db_table,
+        "subscription": app.table(models.Subscription)._meta.db_table,
+        "outbox": app.table(models.OutboxEvent)._meta.db_table,
     }

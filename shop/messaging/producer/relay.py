@@ -1,37 +1,48 @@
 """The relay: sends what is new in an outbox to its consumers, and takes their acknowledgements.
 
-For each (consumer, lane) there is one batch in flight at the most. It is recorded, committed, then sent:
-a process that dies in between leaves a batch that is sent again when its time-out comes. A batch is sent
-again under the same id and with the same bounds until it is acknowledged; an acknowledgement of a batch
-that is no longer in flight is ignored. Since only the consumer's cursor moves ``acknowledged``, whatever
-is lost, doubled or reordered on the way can delay an event, but never lose it or repeat its effect.
+For each (consumer, generation, lane) there is at most one batch in flight. It is recorded, committed, then sent:
+a process that dies in between leaves a batch that is sent again when its time-out comes. A batch is sent again under
+the same id, with the same bounds and types until it is acknowledged; an acknowledgement of a batch that is no longer
+in flight is ignored. Since only the consumer's cursor moves ``acknowledged``, whatever is lost, doubled or reordered
+on the way can delay an event, but never lose it or repeat its effect.
+
+Every time that decides anything is the database's. The broker is never called while a row is locked.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid4
+from functools import cache
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.utils import timezone
-from kombu.exceptions import OperationalError
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from kombu.exceptions import OperationalError as BrokerAway
 
-from shop.messaging import broker
-from shop.messaging.batches import BatchMessage
+from shop.logs import get_logger
+from shop.messaging import broker, models
+from shop.messaging.batches import Acknowledgement, BatchMessage
 from shop.messaging.consumers import Consumer, consumers_of
-from shop.messaging.contexts import ContextConfig, context
+from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
 from shop.messaging.producer import reading
-from shop.messaging.producer.outbox import lanes_of
+from shop.messaging.producer.due import due
+from shop.messaging.producer.fence import Present, present
 from shop.messaging.producer.reading import Page
 
+log = get_logger(__name__)
+
+# A consumer that has any subscription has one for each lane: they are made together.
 SUBSCRIBE = """
-INSERT INTO {subscription} (consumer, lane)
-SELECT consumer, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
-WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.lane = lane.lane)
+INSERT INTO {subscription} (consumer, generation, lane)
+SELECT consumer, 1, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
+WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer)
 ON CONFLICT DO NOTHING
+"""
+
+SUBSCRIBE_GENERATION = """
+INSERT INTO {subscription} (consumer, generation, lane)
+SELECT %s, %s, lane FROM generate_series(0, %s - 1) AS lane ON CONFLICT DO NOTHING
 """
 
 UNWANTED_PAGES = 100  # pages without a wanted event that one pass moves over
@@ -40,112 +51,199 @@ UNWANTED_PAGES = 100  # pages without a wanted event that one pass moves over
 def relay(label: str) -> int:
     """Send each consumer of a context's events its next batch, where one is due; how many were sent.
 
-    Harmless when run by many processes at once: each subscription is locked, and skipped if it is.
+    Harmless when run by many processes at once: each subscription is locked, and skipped if it is. One that fails
+    is pushed back and reported, and holds up no other.
+
+    :raises kombu.exceptions.OperationalError: if the broker is away.
     """
-    app, consumers = context(label), consumers_of(label)
+    consumers = consumers_of(label)
     if not consumers:
         return 0
-    with connections[app.database].cursor() as cursor:
-        cursor.execute(SUBSCRIBE.format(**reading.tables(app)), [list(consumers), lanes_of(label)])
-    return sum(_relay_one(app, consumers, pk) for pk in reading.due(app, list(consumers)))
+    outbox = present(label)
+    with connections[context(label).database].cursor() as cursor:
+        cursor.execute(SUBSCRIBE.format(**reading.tables(label)), [list(consumers), outbox.lanes])
+    failpoint(Failpoint.SUBSCRIBED)
+    is_backed_up = cache(broker.is_backed_up)  # each queue is asked about once in a pass, and before anything is locked
+    sent = 0
+    for subscription in due(label, list(consumers)):
+        consumer = consumers[subscription.consumer]
+        try:
+            if subscription.again and is_backed_up(consumer.queue):
+                _push_back(label, subscription.pk)
+            else:
+                sent += _relay_one(label, outbox, consumer, subscription.pk)
+        except BrokerAway:
+            raise
+        except Exception:
+            log.exception(
+                "subscription failed", context=label, consumer=subscription.consumer, subscription=subscription.pk
+            )
+            _push_back(label, subscription.pk, failed=True)
+    return sent
 
 
 def wake(label: str) -> None:
     """Relay at once, for speed. If the broker is away, the next scan does it."""
-    with suppress(OperationalError):
+    with suppress(BrokerAway):
         relay(label)
 
 
-def _relay_one(app: ContextConfig, consumers: Mapping[str, Consumer], pk: int) -> bool:
-    with transaction.atomic(using=app.database):
-        subscription = app.table("Subscription").objects.select_for_update(skip_locked=True).filter(pk=pk).first()
-        message = _next_message(app, consumers, subscription) if subscription else None
-        failpoint(Failpoint.BATCH_CHOSEN)
-    return _send(consumers, subscription, message)
+def subscribe(label: str, *, consumer: str, generation: int) -> None:
+    """Give a generation of a consumer its subscriptions, from position 0 on; harmless when it has them."""
+    if consumer not in consumers_of(label):
+        log.warning("unknown consumer asks to subscribe", context=label, consumer=consumer, generation=generation)
+        return
+    lanes = present(label).lanes
+    with connections[context(label).database].cursor() as cursor:
+        cursor.execute(SUBSCRIBE_GENERATION.format(**reading.tables(label)), [consumer, generation, lanes])
 
 
-def take_acknowledgement(label: str, *, consumer: str, lane: int, batch: str, cursor: int) -> None:
+def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
     """Set both positions from the consumer's cursor, and send its next batch at once.
 
-    A cursor behind ``acknowledged`` (the consumer was restored) rewinds the subscription. The
-    acknowledgement of a batch that is no longer in flight is ignored.
+    A cursor behind ``acknowledged`` (the consumer was restored) rewinds the subscription. The acknowledgement of a
+    batch that is no longer in flight, or of another outbox, is ignored. A refusal, and a cursor beyond the end of
+    the log, stop the subscription; the answer of a generation that is gone deletes it.
     """
-    app, consumers = context(label), consumers_of(label)
-    in_flight = app.table("Subscription").objects.filter(consumer=consumer, lane=lane, batch=batch)
-    with transaction.atomic(using=app.database):
+    outbox, consumer = present(label), consumers_of(label).get(answer.consumer)
+    where = {"context": label, "consumer": answer.consumer, "generation": answer.generation, "lane": answer.lane}
+    if answer.outbox not in (None, str(outbox.identity.outbox)):
+        log.warning("acknowledgement of another outbox ignored", **where, outbox=answer.outbox)
+        return
+    in_flight = _locked(label).filter(
+        consumer=answer.consumer, generation=answer.generation, lane=answer.lane, batch=answer.batch
+    )
+    message = None
+    with transaction.atomic(using=context(label).database):
         subscription = in_flight.select_for_update().first()
         if subscription is None:
+            log.debug("acknowledgement of a batch that is not in flight ignored", **where, batch=answer.batch)
             return
-        subscription.acknowledged = subscription.scanned = cursor
-        subscription.batch = subscription.after = subscription.through = subscription.sent_at = None
-        subscription.tries = 0
-        subscription.due_at = timezone.now() + settings.RELAY_IDLE
+        now: datetime = subscription.now  # type: ignore[attr-defined]  # annotated
+        if answer.gone:
+            subscription.delete()
+            log.warning("subscription of a generation that is gone deleted", **where)
+            return
+        if reason := _reason_to_stop(label, outbox, answer):
+            subscription.stop(reason)
+            log.error("subscription stopped", **where, reason=reason)
+        elif subscription.acknowledge(cursor=answer.cursor, now=now, idle=settings.RELAY_IDLE):
+            log.warning("subscription rewound", **where, position=answer.cursor)
         failpoint(Failpoint.ACKNOWLEDGEMENT_TAKEN)
-        message = _next_message(app, consumers, subscription)
+        if consumer is not None and not subscription.stopped:  # it may have been removed from the code meanwhile
+            message = _next_message(label, outbox, consumer, subscription, now)
+        subscription.save()
         failpoint(Failpoint.BATCH_CHOSEN)
-    _send(consumers, subscription, message)
+    _send(consumer, message)
 
 
-def _send(consumers: Mapping[str, Consumer], subscription: Any, message: BatchMessage | None) -> bool:
+def _reason_to_stop(label: str, outbox: Present, answer: Acknowledgement) -> str:
+    if answer.refused:
+        return f"The consumer refuses this outbox: {answer.refused}"
+    if answer.cursor > outbox.last:
+        return (
+            f"The consumer's cursor is at {answer.cursor}, beyond the end of the log, {outbox.last}: this database "
+            f"was restored, and its server does not show it. Run `manage.py fence {label}`."
+        )
+    return ""
+
+
+def _relay_one(label: str, outbox: Present, consumer: Consumer, pk: int) -> bool:
+    with transaction.atomic(using=context(label).database):
+        subscription = _locked(label).filter(pk=pk, stopped="").select_for_update(skip_locked=True).first()
+        message = None
+        if subscription is not None:
+            now: datetime = subscription.now  # type: ignore[attr-defined]  # annotated
+            message = _next_message(label, outbox, consumer, subscription, now)
+            subscription.save()
+        failpoint(Failpoint.BATCH_CHOSEN)
+    return _send(consumer, message)
+
+
+def _send(consumer: Consumer | None, message: BatchMessage | None) -> bool:
     failpoint(Failpoint.BATCH_RECORDED)
-    if message is None:
+    if consumer is None or message is None:
         return False
-    consumer = consumers[subscription.consumer]
-    broker.send(consumer.task, consumer.queue, **message.as_arguments())
+    broker.send(consumer.task, consumer.queue, extensions=message.extensions, **message.arguments)
     failpoint(Failpoint.BATCH_SENT)
     return True
 
 
-def _next_message(app: ContextConfig, consumers: Mapping[str, Consumer], subscription: Any) -> BatchMessage | None:
+def _next_message(
+    label: str, outbox: Present, consumer: Consumer, subscription: models.Subscription, now: datetime
+) -> BatchMessage | None:
     """The batch to send now, noted on the locked subscription; ``None`` if it is too early for any."""
-    consumer, now = consumers.get(subscription.consumer), timezone.now()
-    if consumer is None:  # it was removed from the code, and its last answer arrived late
+    if subscription.batch is not None and subscription.due_at > now:
         return None
-    choose = _new_page if subscription.batch is None else _page_again
-    page = choose(app, consumer, subscription, now)
-    if page is not None:
-        subscription.tries += 1
-        subscription.sent_at = now
-        subscription.due_at = now + _pause(subscription.tries)
-    subscription.save()
-    if page is None:
+    page = _page_again(label, consumer, subscription) or _new_page(label, consumer, subscription, now)
+    batch = subscription.in_flight()
+    if page is None or batch is None:
         return None
+    subscription.sent(now=now, pause=_pause(subscription.tries + 1))
     return BatchMessage(
-        id=str(subscription.batch),
-        source=app.label,
+        id=str(batch.id),
+        source=label,
         lane=subscription.lane,
-        types=consumer.types,
-        after=subscription.after,
-        through=subscription.through,
+        types=batch.types,
+        after=batch.after,
+        through=batch.through,
         time=page.time,
-        events=page.events,
+        events=reading.mark_annulled(label, page.events, consumer.annuls),
+        generation=subscription.generation,
+        outbox=str(outbox.identity.outbox),
+        epoch=outbox.identity.epoch,
+        fences=[fence for fence in outbox.fences if fence[0] > batch.after],
+        lanes=outbox.lanes,
     )
 
 
-def _new_page(app: ContextConfig, consumer: Consumer, subscription: Any, now: datetime) -> Page | None:
+def _page_again(label: str, consumer: Consumer, subscription: models.Subscription) -> Page | None:
+    """What is in flight, under the types that it was filtered by.
+
+    ``None`` if nothing is; or the consumer wants more by now, or a relay of 1.0 sent it and kept no types: it is
+    forgotten then, and read anew.
+    """
+    if subscription.batch is None:
+        return None
+    where = {"context": label, "consumer": subscription.consumer, "lane": subscription.lane}
+    batch = subscription.in_flight()
+    if batch is None or not set(consumer.types) <= set(batch.types):
+        log.warning("batch in flight dropped, to be read anew for more types", **where, batch=str(subscription.batch))
+        subscription.forget_batch()
+        return None
+    log.info("batch resent", **where, batch=str(batch.id), tries=subscription.tries + 1)
+    after = subscription.reads_after(batch.types)
+    page = reading.read(label, lane=subscription.lane, types=batch.types, after=after, through=batch.through)
+    return page._replace(time=None)
+
+
+def _new_page(label: str, consumer: Consumer, subscription: models.Subscription, now: datetime) -> Page | None:
     """The next wanted events, or an empty page if the subscription was idle for long enough.
 
     Pages without a wanted event only move ``scanned``, never past the last row read of this lane.
     """
+    types, after = consumer.types, subscription.reads_after(consumer.types)
     for _ in range(UNWANTED_PAGES):
-        page = reading.read(app, consumer, subscription)
-        if page.events or page.last == subscription.scanned:
+        page = reading.read(label, lane=subscription.lane, types=types, after=after)
+        if page.events or page.last == after:
             break
-        subscription.scanned = page.last
+        subscription.pass_over(types, to=page.last)
+        after = page.last
     if not page.events and subscription.due_at > now:
         return None
-    subscription.batch, subscription.after, subscription.through = uuid4(), subscription.acknowledged, page.last
+    subscription.put_in_flight(types, through=page.last)
     return page._replace(time=page.time or now.isoformat())
 
 
-def _page_again(app: ContextConfig, consumer: Consumer, subscription: Any, now: datetime) -> Page | None:
-    """What is in flight, if its time-out has come; not into a queue that nobody empties."""
-    if subscription.due_at > now:
-        return None
-    if broker.is_backed_up(consumer.queue):
-        subscription.due_at = now + settings.RELAY_RESEND_AFTER
-        return None
-    return reading.read(app, consumer, subscription, through=subscription.through)._replace(time=None)
+def _push_back(label: str, pk: int, *, failed: bool = False) -> None:
+    """Leave a subscription alone for a while: it failed, or nobody empties its consumer's queue."""
+    later = Now() + settings.RELAY_RESEND_AFTER
+    context(label).table(models.Subscription).objects.filter(pk=pk).update(due_at=later, tries=F("tries") + int(failed))
+
+
+def _locked(label: str) -> QuerySet[models.Subscription]:
+    """Subscriptions with the database's time, to be locked."""
+    return context(label).table(models.Subscription).objects.annotate(now=Now())
 
 
 def _pause(tries: int) -> timedelta:

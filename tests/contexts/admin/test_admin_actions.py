@@ -12,6 +12,7 @@ from orders.events import CancelledByMember, CancelledByStaff
 from orders.models import MemberCopy, ProductCopy
 from shop.catalogue.models import Product
 from shop.members.models import Member
+from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 from tests.contexts.admin.conftest import Browser
 from tests.harness import Shop
@@ -29,7 +30,7 @@ PRODUCT = {
 
 def facts(label: str) -> list[str]:
     """The types of the events in a context's outbox, oldest first."""
-    return list(context(label).table("OutboxEvent").objects.order_by("position").values_list("type", flat=True))
+    return list(context(label).table(messaging.OutboxEvent).objects.order_by("position").values_list("type", flat=True))
 
 
 def logged(user: User) -> list[str]:
@@ -65,7 +66,7 @@ def test_a_product_form_that_the_domain_or_the_fields_refuse_changes_nothing(sho
         (None, {"sku": "no good"}, "1 to 64 letters"),
         (None, {"sku": "new", "price": "-1"}, "greater than or equal to 0"),
         (None, {"sku": "new", "attributes": "[]"}, "must be a JSON object"),
-        (None, {"sku": "new", "attributes": '{"weight": 1e400}'}, "a number that JSON has no form for"),
+        (None, {"sku": "new", "attributes": '{"weight": 1e400}'}, "a number that JSON cannot represent"),
         ("phone", {"price": "99999999999999999999"}, "less than or equal to"),
         ("phone", {"name": ""}, "required"),
     ]
@@ -82,7 +83,7 @@ def test_a_product_that_somebody_else_adds_meanwhile_is_refused_with_its_name(
     shop.sell("phone")
     monkeypatch.setattr("shop.catalogue.admin.ProductForm.validate_unique", lambda form: None)  # as if it came later
     answer = boss.save("catalogue_product", sku="phone", **PRODUCT | {"name": "Another"}).content.decode()
-    assert "&#x27;phone&#x27; is in the catalogue already" in answer
+    assert "The catalogue already has a product &#x27;phone&#x27;" in answer
     assert 'value="Another"' in answer  # what was typed is kept
     assert Product.objects.get().name == "Phone"
 
@@ -174,7 +175,7 @@ def test_an_order_shows_its_lines_and_everything_that_happened_to_it(shop: Shop,
     assert created == ("orders.order-created", ["acknowledged"])
     assert confirmed == ("orders.order-confirmed", ["acknowledged", "not wanted"])
     page = boss.opened("orders_order", order.pk).content.decode()
-    position = context("inventory").table("OutboxEvent").objects.get(type="inventory.inventory-locked").pk
+    position = context("inventory").table(messaging.OutboxEvent).objects.get(type="inventory.inventory-locked").pk
     assert boss.url("inventory_outboxevent", "change", position) in page  # what it was a reaction to
     assert boss.url("inventory_claim") + f"?order_id={order.pk}" in page
 
@@ -231,7 +232,7 @@ def test_a_member_that_is_made_here_joins(shop: Shop, boss: Browser) -> None:
     assert facts("members") == ["members.member-joined"]
     assert logged(boss.user) == ["Ada: Added."]
     again = boss.save("members_member", **fields | {"name": "Other"}).content.decode()
-    assert "There is a user &#x27;ada&#x27; already" in again
+    assert "There is already a user &#x27;ada&#x27;" in again
     assert "too short" in boss.save("members_member", **fields | {"username": "bob", "password": "x"}).content.decode()
     assert Member.objects.count() == 1
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inventory import services as inventory
+from inventory.models import StockMovement
 from orders.models import OutboxEvent
 from readmodel.models import OrderView
 from shop.catalogue.models import Product
@@ -137,6 +139,51 @@ def test_a_list_can_be_filtered_only_where_an_index_serves(shop: Shop, boss: Bro
     assert {move.sku for move in listed} == {"phone"}
     assert boss.listed("inventory_stockmovement", "?note__contains=x").status_code == 400
     assert boss.listed("orders_order", "?member_id__gt=1").status_code == 400
+
+
+@pytest.fixture
+def long_ledger(shop: Shop) -> list[int]:
+    """100,000 movements, most of them reservations of one SKU; the ids of its receipts, newest first."""
+    shop.sell("phone", stock=3)
+    with connections["inventory"].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_stockmovement (sku, kind, quantity, order_id, at, note) "
+            "SELECT CASE WHEN n % 10 = 0 THEN 'case' ELSE 'phone' END, 'reserved', 1, gen_random_uuid(), now(), '' "
+            "FROM generate_series(1, 100000) AS n"
+        )
+        cursor.execute("ANALYZE inventory_stockmovement")
+    inventory.receive_stock(sku="phone", quantity=1, at=timezone.now())
+    return list(StockMovement.objects.filter(kind="received").order_by("-id").values_list("pk", flat=True))
+
+
+def plans(said: list[str], table: str) -> list[str]:
+    """How PostgreSQL carries out the reads of a table that were made."""
+    with connections["inventory"].cursor() as cursor:
+        found = []
+        for sql in said:
+            if f'FROM "{table}"' in sql:
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
+                found.append("\n".join(line for (line,) in cursor.fetchall()))
+    return found
+
+
+def test_a_long_ledger_is_filtered_by_kind_through_an_index(boss: Browser, long_ledger: list[int]) -> None:
+    with queries() as of_the_admin:
+        assert shown(boss, "inventory_stockmovement", "?sku=phone&kind=received") == [str(pk) for pk in long_ledger]
+    with queries() as of_the_api:
+        page = boss.client.get("/api/inventory/stock/phone/movements/?kind=received").json()
+    assert [movement["quantity"] for movement in page["results"]] == [1, 3]
+    for said in (of_the_admin, of_the_api):
+        (plan,) = plans(said, "inventory_stockmovement")
+        assert "inventory_movement_kind" in plan, plan
+        assert "Rows Removed by Filter" not in plan, plan
+        assert "Sort" not in plan, plan
+
+
+def test_kinds_are_offered_for_one_sku_alone(shop: Shop, boss: Browser) -> None:
+    shop.sell("phone", stock=3)
+    assert "kind=received" in boss.listed("inventory_stockmovement", "?sku=phone").content.decode()
+    assert "kind=received" not in boss.listed("inventory_stockmovement").content.decode()
 
 
 def test_an_address_cannot_sort_a_list_by_another_column(shop: Shop, boss: Browser) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import connections
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
-from inventory.models import DeadLetter
+from celery_app import schedule
+from inventory.models import DeadLetter, LetterRetry
 from orders.models import Cursor, Order, OutboxEvent, Subscription
 from shop.messaging.producer import progress
 from tests.contexts.admin.conftest import Browser
@@ -60,63 +62,92 @@ def test_a_dead_letter_shows_its_error_traceback_and_event(letters: list[Order],
     assert boss.url("orders_outboxevent", "change", letter.position) in page
 
 
-def test_retry_applies_a_keys_letters_in_order(shop: Shop, letters: list[Order], boss: Browser) -> None:
+def test_a_retry_is_done_by_a_worker_and_applies_a_keys_letters_in_order(
+    shop: Shop, letters: list[Order], boss: Browser
+) -> None:
     second = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("-position")[0]
     said = boss.select("inventory_deadletter", "retry", second.pk).content.decode()
-    assert f"2 events of key {letters[0].pk} of orders applied, none left." in said
+    assert f"A worker will retry key {letters[0].pk} of orders." in said
+    assert len(keys(letters)) == 3, "nothing is applied in the web process"
+    assert shop.movements("phone") == [("received", 5)]
+    shop.drain()
     assert shop.movements("phone") == [("received", 5), ("reserved", 1), ("released", 1)]
-    assert keys([letters[1]])
+    assert keys(letters) == keys([letters[1]])
+
+
+def test_a_retry_is_shown_pending_then_what_came_of_it(
+    shop: Shop, letters: list[Order], boss: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("position")[0]
+    answer = boss.press("inventory_deadletter", "retry_key", first.pk)
+    assert answer.headers["HX-Redirect"] == boss.url("inventory_deadletter")
+    assert "pending" in boss.listed("inventory_deadletter").content.decode()
+    assert "Waits for a worker." in boss.opened("inventory_deadletter", first.pk).content.decode()
+    with poisonous(monkeypatch):
+        shop.drain()
+    assert len(keys(letters)) == 3
+    for page in (boss.opened("inventory_deadletter", first.pk), boss.listed("inventory_letterretry")):
+        shown = page.content.decode()
+        assert f"0 letters applied, 2 left. #{first.position}: ZeroDivisionError" in shown
+        assert "boss" in shown
+    assert "pending" not in boss.listed("inventory_deadletter").content.decode()
+
+
+def test_a_retry_that_killed_its_worker_is_shown_as_never_finished(
+    shop: Shop, letters: list[Order], boss: Browser
+) -> None:
+    first = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("position")[0]
+    boss.press("inventory_deadletter", "retry_key", first.pk)
+    LetterRetry.objects.update(began_at=timezone.now() - timedelta(minutes=5), position=first.position)
+    shop.drain()
+    shown = boss.opened("inventory_deadletter", first.pk).content.decode()
+    assert "begun, not finished" in shown
+    assert f"with #{first.position}: a worker is at it, or was killed by it. It is not repeated." in shown
+    assert len(keys(letters)) == 3
 
 
 def test_retry_of_many_letters_goes_key_by_key(shop: Shop, letters: list[Order], boss: Browser) -> None:
     said = boss.select("inventory_deadletter", "retry", *keys(letters)).content.decode()
-    assert said.count("applied, none left.") == 2
-    assert not DeadLetter.objects.exists()
+    assert said.count("A worker will retry key") == 2
     shop.drain()
+    assert not DeadLetter.objects.exists()
     assert shop.order(letters[1]).status == "confirmed"
 
 
-def test_a_letter_that_fails_again_keeps_its_place_and_says_so(
-    shop: Shop, letters: list[Order], boss: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("position")[0]
-    with poisonous(monkeypatch):
-        answer = boss.press("inventory_deadletter", "retry_key", first.pk)
-    assert answer.headers["HX-Redirect"] == boss.url("inventory_deadletter")
-    assert boss.messages() == [
-        f"0 events of key {letters[0].pk} of orders applied, 2 left: the first of them failed again, and says why."
-    ]
-    assert len(keys(letters)) == 3
+def test_letters_of_a_kind_are_retried_as_one_group(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    waiting = DeadLetter.objects.filter(key=str(letters[0].pk)).order_by("-position")[0]
+    said = boss.select("inventory_deadletter", "retry_groups", waiting.pk).content.decode()
+    assert "A worker will retry 2 keys of orders" in said
+    assert LetterRetry.objects.get().keys == [str(order.pk) for order in letters]
+    shop.drain()
+    assert not DeadLetter.objects.exists()
 
 
-def test_a_passing_failure_of_a_retry_is_said_and_loses_nothing(
-    shop: Shop, letters: list[Order], boss: Browser
-) -> None:
-    letter = DeadLetter.objects.filter(key=str(letters[1].pk)).get()
-    host = connections["inventory"].settings_dict
-    with psycopg.connect(host=host["HOST"], port=host["PORT"], user=host["USER"], dbname=host["NAME"]) as other:
-        other.execute("SELECT FROM inventory_cursor WHERE source = 'orders' FOR UPDATE")
-        with connections["inventory"].cursor() as cursor:
-            cursor.execute("SET lock_timeout = '100ms'")
-        try:
-            boss.press("inventory_deadletter", "retry_key", letter.pk)
-        finally:
-            with connections["inventory"].cursor() as cursor:
-                cursor.execute("RESET lock_timeout")
-    (said,) = boss.messages()
-    assert said.startswith(f"0 events of key {letters[1].pk} of orders applied. The database refused for the moment:")
-    assert said.endswith("Try again later; the letters are kept.")
-    assert len(keys(letters)) == 3
-
-
-def test_a_retry_is_done_though_the_broker_is_away(shop: Shop, letters: list[Order], boss: Browser) -> None:
+def test_a_retry_is_kept_while_the_broker_is_away(shop: Shop, letters: list[Order], boss: Browser) -> None:
     shop.deliveries.away = True
     boss.press("inventory_deadletter", "retry_key", keys([letters[1]])[0])
-    assert boss.messages() == [f"1 event of key {letters[1].pk} of orders applied, none left."]
+    (said,) = boss.messages()
+    assert said.endswith("is noted, but the broker is away: a worker takes it up once the broker is back.")
     shop.deliveries.away = False
+    entry = schedule()["retry-letters-inventory"]
+    shop.deliveries.send(entry["task"], entry["options"]["queue"], **entry["kwargs"])
+    shop.drain()
     shop.time_out()
     shop.drain()
     assert shop.order(letters[1]).status == "confirmed"
+
+
+def test_every_act_of_an_operator_is_recorded(shop: Shop, letters: list[Order], boss: Browser) -> None:
+    first, other = keys([letters[0]])[0], keys([letters[1]])[0]
+    boss.press("inventory_deadletter", "retry_key", first)
+    boss.press("inventory_deadletter", "discard_letter", other)
+    logged = LogEntry.objects.order_by("action_time").values_list("user__username", "object_id", "change_message")
+    assert list(logged) == [
+        ("boss", str(first), f"Asked for a retry of key {letters[0].pk} of orders."),
+        ("boss", str(other), "Discarded."),
+    ]
+    assert LetterRetry.objects.get().requested_by == "boss"
+    assert DeadLetter.objects.get(pk=other).discarded_by == "boss"
 
 
 def test_letters_are_discarded_once_that_is_confirmed(shop: Shop, letters: list[Order], boss: Browser) -> None:

@@ -8,13 +8,14 @@ from django.contrib.auth.models import Group
 from django.db import connections
 from django.urls import reverse
 
+from shop.messaging import models as messaging
 from shop.messaging.contexts import contexts
 from tests.contexts.admin.conftest import Browser
 from tests.contexts.sample.services import greet
 from tests.harness import Shop
 
 REGISTERED = sorted(model._meta.label_lower.replace(".", "_") for model in admin.site._registry)
-MACHINERY = {"outboxevent", "subscription", "cursor", "deadletter"}
+MACHINERY = {"outboxevent", "subscription", "cursor", "deadletter", "letterretry"}
 
 
 def page_of(name: str) -> Any:
@@ -39,8 +40,11 @@ def fill(shop: Shop) -> None:
     shop.deliveries.run()
     for app in contexts():
         if "deadletter" in app.models:
-            app.table("DeadLetter").objects.create(
+            app.table(messaging.DeadLetter).objects.create(
                 consumer=app.label, source="orders", lane=0, position=1, type="t", key="k", event={"id": "1"}, error="e"
+            )
+            app.table(messaging.LetterRetry).objects.create(
+                consumer=app.label, source="orders", keys=["k"], requested_by="boss"
             )
 
 

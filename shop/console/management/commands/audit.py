@@ -41,10 +41,14 @@ class Command(BaseCommand):
         for result in report.results:
             self._write_result(result)
         for letter in report.letters:
-            fate = "given up" if letter["discarded_at"] else "waits"
+            fate = "waits"
+            if letter["discarded_at"]:
+                fate = (
+                    f"given up by {letter['discarded_by'] or 'somebody'} at {letter['discarded_at']:%Y-%m-%d %H:%M:%S}"
+                )
             self.stdout.write(
-                f"left out  {letter['type']} #{letter['position']} of {letter['source']}, key {letter['key']}, "
-                f"{fate} at {letter['consumer']}: {letter['error']}"
+                f"{'given up' if letter['discarded_at'] else 'left out'}  {letter['type']} #{letter['position']} "
+                f"of {letter['source']}, key {letter['key']}, {fate} at {letter['consumer']}: {letter['error']}"
             )
         for lane in report.stopped:
             self.stdout.write(

@@ -1,15 +1,18 @@
-"""``manage.py demo``: a whole shop, a flash sale in it, its audit, and a report; then nothing is left running."""
+"""``manage.py demo``: a whole shop, a flash sale in it while it breaks, its audit, and a report; then it stops."""
 
 import asyncio
 import json
 import os
+import random
+import shlex
 import sys
 from argparse import ArgumentParser
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
@@ -17,23 +20,45 @@ from shop import flashsale
 from shop.console.audit import audit, wait_until_at_rest
 from shop.flashsale.management.commands.flashsale import CONCURRENCY, TIMEOUT, at_least, hold
 from shop.flashsale.screen import show, watched
+from shop.local.chaos import Fault, Kind, breaking, plan
 from shop.local.servers.addresses import CHECKOUT
 from shop.local.servers.binaries import ServerError
+from shop.local.servers.postgres import Postgres
 from shop.local.stack.child import stack_as_child
 from shop.local.stack.interrupts import Interrupts
+from shop.messaging.contexts import contexts
 
 RESULT = CHECKOUT / "var" / "demo.json"
 
 REST_LIMIT = 120  # seconds after the sale until everything must have been heard of by everyone
 
+BUYERS_PER_SECOND = 100  # arrive while things break
+AT_LEAST = 6.0  # seconds that things break for, however few the buyers are
+
+#: Of the stack while things break: what was lost is sent again sooner than by default, so that you wait less.
+QUICKER = {"RELAY_RESEND_AFTER": "2", "RELAY_RESEND_LIMIT": "4"}  # seconds
+
 INTERRUPTED = 130  # exit status, as after Ctrl-C in a shell
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a demo came to."""
+
+    figures: flashsale.Figures
+    faults: dict[str, int]
+    """How many there were, by kind."""
+    audit: Any
+    """``ok``, or the names of what is broken."""
+    problems: list[str]
+    """What is wrong, in words."""
 
 
 class Command(BaseCommand):
     help = (
-        "Starts a shop of its own, holds a flash sale in it over HTTP, audits all databases, reports, and stops what "
-        "it started. Exits with 0 only if everything was sold or is left, nothing twice, and the audit holds. "
-        "The figures are left in a file."
+        "Starts a shop of its own, holds a flash sale in it over HTTP while workers are killed, the broker is wiped "
+        "and PostgreSQL restarts, audits all databases, reports, and stops what it started. Exits with 0 only if "
+        "everything was sold or is left, nothing twice, and the audit holds. The figures are left in a file."
     )
     requires_system_checks = ()
 
@@ -43,58 +68,116 @@ class Command(BaseCommand):
         parser.add_argument(
             "--concurrency", type=at_least(1), default=CONCURRENCY, help="buyers at once (default: %(default)s)"
         )
+        parser.add_argument(
+            "--seed", type=at_least(0), help="of the faults: which, and when (default: another each time)"
+        )
+        parser.add_argument("--no-chaos", action="store_true", help="break nothing")
         parser.add_argument("--result", type=Path, default=RESULT, help="takes the figures (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        _have_an_instance_of_its_own()
+        _ensure_own_instance()
         options["result"].unlink(missing_ok=True)
-        wanted = {name: options[name] for name in ("buyers", "stock", "concurrency")}
+        chaos = not options["no_chaos"]
+        seed = (random.randrange(10_000) if options["seed"] is None else options["seed"]) if chaos else None
         console = Console()
         interrupts = Interrupts()
         try:
             say = lambda line: console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)  # noqa: E731
-            with stack_as_child(say=say, interrupts=interrupts) as stack:
-                result, faults = _demonstrate(console, stack, wanted)
-                _leave(result, options["result"])
+            with stack_as_child(say=say, interrupts=interrupts, environment=QUICKER if chaos else {}) as stack:
+                report = _demonstrate(console, stack, options, seed)
+                _write(report, seed, options["result"])
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
         except (ServerError, flashsale.ShopError, psycopg.OperationalError) as error:
             raise CommandError(str(error)) from error
-        for fault in faults:
-            self.stderr.write(self.style.ERROR(fault))
-        if faults:
+        _point_onwards(console, report.figures.slowest)
+        for problem in report.problems:
+            self.stderr.write(self.style.ERROR(problem))
+        if report.problems:
             sys.exit(1)
 
 
-def _have_an_instance_of_its_own() -> None:
+def _ensure_own_instance() -> None:
     """Begin again under a name of its own, unless one is given: a stack under development is left alone."""
     if "SHOP_INSTANCE" not in os.environ:
         os.environ["SHOP_INSTANCE"] = "demo"
         os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
 
 
-def _demonstrate(console: Console, stack: dict[str, Any], wanted: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Sale, audit, report: the figures, and what is wrong, in words."""
+def _demonstrate(console: Console, stack: dict[str, Any], options: dict[str, Any], seed: int | None) -> Report:
+    """Hold the sale, break the stack meanwhile, audit.
+
+    :param seed: None breaks nothing.
+    """
     shop = {name: stack[name] for name in ("base_url", "staff_token", "member_tokens")}
-    with watched(console, wanted["buyers"]) as listener:
-        figures = asyncio.run(hold(shop, {**wanted, "timeout": TIMEOUT}, listener))
-    show(console, figures, listener)
+    wanted = {name: options[name] for name in ("buyers", "stock", "concurrency")}
+    seconds = 0.0
+    faults: list[Fault] = []
+    if seed is not None:
+        seconds = max(AT_LEAST, options["buyers"] / BUYERS_PER_SECOND)
+        faults = _faults(stack, seed, seconds)
+        _announce(console, faults, seed, seconds)
+    with (
+        watched(console, wanted["buyers"]) as listener,
+        breaking(settings.INSTANCE, faults, say=lambda line: console.print(line, style="yellow")) as chaos,
+    ):
+        listener.opened = chaos.begin
+        figures = asyncio.run(hold(shop, {**wanted, "timeout": TIMEOUT, "arrive_over": seconds}, listener))
+    caused = {str(kind): chaos.caused[kind] for kind in Kind if chaos.caused[kind]}
+    show(console, figures, listener, faults=caused)
     under_way = wait_until_at_rest(limit=REST_LIMIT)
-    report = audit()
-    console.print("audit: " + ("ok" if not report.broken else f"broken: {', '.join(report.broken)}"))
+    audited = audit()
+    console.print("audit: " + ("ok" if not audited.broken else f"broken: {', '.join(audited.broken)}"))
     unheard = [f"not at rest: {events} events are under way, {pair}" for pair, events in under_way.items()]
     broken = [
         f"audit: {result.invariant.name}: {result.invariant.says} {row}"
-        for result in report.results
+        for result in audited.results
         for row in result.rows
     ]
-    result = {**asdict(figures), "audit": report.broken or "ok"}
-    return result, [*figures.faults, *unheard, *broken]
+    return Report(figures, caused, audited.broken or "ok", [*figures.problems, *unheard, *broken])
 
 
-def _leave(result: dict[str, Any], path: Path) -> None:
+def _faults(stack: dict[str, Any], seed: int, seconds: float) -> list[Fault]:
+    """Plan the faults: of the consumers' workers, beat, and those servers that belong to the stack."""
+    impossible = set()
+    if "valkey" not in stack["servers"]:
+        impossible.add(Kind.BROKER_WIPED)
+    if "postgres" not in stack["servers"] or not Postgres(settings.INSTANCE).durable:
+        impossible.add(Kind.POSTGRES_RESTARTED)
+    consumers = [app.label for app in contexts() if "cursor" in app.models]
+    return plan(seed, seconds=seconds, contexts=consumers, kinds=set(Kind) - impossible)
+
+
+def _announce(console: Console, faults: list[Fault], seed: int, seconds: float) -> None:
+    first, last = settings.RELAY_RESEND_AFTER.total_seconds(), settings.RELAY_RESEND_LIMIT.total_seconds()
+    console.print(
+        f"{len(faults)} faults within {seconds:.0f} s, while the buyers order. SEED={seed} repeats them, CHAOS=0 "
+        f"leaves them out.\nA batch that is not acknowledged is sent again after {QUICKER['RELAY_RESEND_AFTER']} to "
+        f"{QUICKER['RELAY_RESEND_LIMIT']} s, instead of {first:g} to {last:g} s.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _write(report: Report, seed: int | None, path: Path) -> None:
     """Readers find all of it or nothing."""
+    result = {**asdict(report.figures), "seed": seed, "faults": report.faults, "audit": report.audit}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(result, indent=2) + "\n")
     unfinished.replace(path)
+
+
+def _point_onwards(console: Console, order_id: str | None) -> None:
+    """Say what to do next."""
+    console.print(
+        "Next:\n  make up\n    leaves such a shop running, and prints its addresses and logins", highlight=False
+    )
+    if order_id:
+        python = shlex.quote(os.path.relpath(sys.executable))
+        console.print(
+            f"  SHOP_INSTANCE={settings.INSTANCE} {python} manage.py trace {order_id}\n"
+            "    follows the order that waited longest through every context",
+            highlight=False,
+            soft_wrap=True,
+        )

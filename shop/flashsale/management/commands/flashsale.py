@@ -59,9 +59,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(asdict(figures), indent=2))
         else:
             show(console, figures, listener)
-        for fault in figures.faults:
-            self.stderr.write(self.style.ERROR(fault))
-        if figures.faults:
+        for problem in figures.problems:
+            self.stderr.write(self.style.ERROR(problem))
+        if figures.problems:
             sys.exit(1)
 
 

@@ -1,0 +1,101 @@
+"""What to do with a batch, by the cursor of its lane. Pure: no I/O; the cursor is locked by the caller."""
+
+from collections.abc import Set
+from enum import StrEnum
+from typing import NamedTuple
+
+from shop.messaging.batches import BatchMessage
+from shop.messaging.consumers import Consumer
+from shop.messaging.models import Cursor
+
+
+class Verdict(StrEnum):
+    """What becomes of a batch."""
+
+    APPLY = "apply"
+    DUPLICATE = "duplicate"
+    GAP = "gap"
+    LEAVE_ALONE = "leave alone"
+    REFUSE = "refuse"
+    GONE = "gone"
+    STOP = "stop"
+
+
+class Judgement(NamedTuple):
+    """A verdict, and why, unless it goes without saying."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgement:
+    """What to do with a batch; the first of these that is true decides.
+
+    1. The lane is stopped: leave it alone.
+    2. It is of another outbox than the cursor's: refuse it. Of an older epoch of the same, or without an identity
+       once one is known: leave it alone.
+    3. Producer and consumer do not agree on what is wanted: leave it alone.
+    4. It shows another event where the last one seen was: stop the lane.
+    5. The cursor is before, in or beyond it: a gap, something to apply, a duplicate.
+    """
+    if cursor.stopped:
+        return Judgement(Verdict.LEAVE_ALONE, f"the lane is stopped: {cursor.stopped}")
+    if (stranger := _stranger(message, cursor)) is not None:
+        return stranger
+    if disagreement := _disagreement(consumer, message, set(cursor.types)):
+        return Judgement(Verdict.LEAVE_ALONE, disagreement)
+    if difference := _difference(message, cursor):
+        return Judgement(Verdict.STOP, difference)
+    if cursor.position >= message.through:
+        return Judgement(Verdict.DUPLICATE)
+    if cursor.position < message.after:
+        return Judgement(Verdict.GAP)
+    return Judgement(Verdict.APPLY)
+
+
+def _stranger(message: BatchMessage, cursor: Cursor) -> Judgement | None:
+    identity = message.identity
+    if identity is None:
+        if cursor.epoch is None:
+            return None  # nothing but releases before identities was heard yet
+        return Judgement(Verdict.LEAVE_ALONE, "it has no identity: its relay is of an older release")
+    if cursor.outbox not in (None, identity.outbox):
+        return Judgement(
+            Verdict.REFUSE,
+            f"it is from outbox {identity.outbox}, and this lane follows {cursor.outbox}: give each deployment that "
+            f"shares a broker a QUEUE_PREFIX, or delete the lane's cursor if the source was made anew",
+        )
+    if cursor.epoch is not None and identity.epoch < cursor.epoch:
+        return Judgement(Verdict.LEAVE_ALONE, f"it is of epoch {identity.epoch}, from before the fence {cursor.epoch}")
+    return None
+
+
+def _disagreement(consumer: Consumer, message: BatchMessage, moved_under: Set[str]) -> str:
+    """How producer and consumer differ on what is wanted, as they may while releases are mixed.
+
+    A producer that filters by fewer types has left out what is wanted now. One that sends what is not wanted here
+    knows a newer consumer, and so does a cursor that has moved under more types. Either way the batch is to come
+    again when both sides are up to date.
+    """
+    sent = {event["type"] for event in message.events}
+    wanted = set(consumer.types)
+    if unknown := (sent | moved_under) - wanted - consumer.given_up:
+        return f"a newer release of this consumer wants {', '.join(sorted(unknown))}"
+    if missing := wanted - set(message.types):
+        return f"it was filtered without {', '.join(sorted(missing))}"
+    return ""
+
+
+def _difference(message: BatchMessage, cursor: Cursor) -> str:
+    """How the batch contradicts the last event seen, if it reaches back over it."""
+    last = cursor.last_event
+    if last is None or not message.after < last["position"] <= message.through or last["type"] not in message.types:
+        return ""
+    times = [event["time"] for event in message.events if int(event["id"]) == last["position"]]
+    if times == [last["time"]]:
+        return ""
+    now = f"was recorded at {times[0]}" if times else "is not in its log"
+    return (
+        f"Event {last['position']} of {message.source} was applied as recorded at {last['time']}, and {now}: its "
+        f"database was restored, and went on otherwise. Run `manage.py fence {message.source}`, then resume this lane."
+    )

@@ -1,0 +1,142 @@
+"""Keeping an outbox's positions unique over all branches of its history.
+
+A producer's database that is restored from a backup, or fails over to a replica that lagged, goes on from an older
+sequence. The positions that it would give out next were given out before, and consumers that have seen them would
+take new events for duplicates. So the outbox keeps the identity of the server that it was last written on (system
+identifier and timeline), and every append, relay pass and acknowledgement compares it. Where it differs, the
+outbox is *fenced*: its sequence jumps beyond whatever any branch can have given out, and that first position is its
+new *epoch*, which batches carry and consumers keep.
+
+A restore that keeps both (``pg_restore``, a copied folder) cannot be seen from inside: ``manage.py fence`` does the
+same by hand, before anything writes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from shop.logs import get_logger
+from shop.messaging import models
+from shop.messaging.batches import Identity
+from shop.messaging.contexts import context
+from shop.messaging.failpoints import Failpoint, failpoint
+from shop.messaging.producer.partitions import AHEAD, add_partitions
+
+log = get_logger(__name__)
+
+LEAP = 1_000_000  # positions over the last one known here that a branch may have gone on by
+PER_SECOND = 2**20  # positions that no outbox gives out in a second, for years on end
+
+SERVER = """
+(SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+"""
+"""The server's identity, as SQL: another after a restore to another server, and after a failover."""
+
+CREATE = "INSERT INTO {outbox} (id, lanes) VALUES (1, %s) ON CONFLICT DO NOTHING"
+
+STATE = f"""
+SELECT identity, epoch, lanes, last_value, server, {SERVER},
+       coalesce((SELECT json_agg(json_build_array(first, last_kept) ORDER BY first) FROM {{fence}}), '[]')
+FROM {{outbox}}, {{events}}_position
+"""
+
+ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtext(%s))"  # until the connection is closed
+
+LOCK = f"SELECT server, {SERVER} FROM {{outbox}} FOR UPDATE"
+
+# Beyond the last position known here, and beyond any that another branch can have come to by now.
+NEXT = """
+SELECT greatest(last_value + %s, floor(extract(epoch FROM clock_timestamp()))::bigint * %s),
+       coalesce((SELECT max(position) FROM {events}), 0)
+FROM {events}_position
+"""
+
+FENCE = f"""
+SELECT setval('{{events}}_position', %(first)s, false);
+INSERT INTO {{fence}} (first, last_kept, reason) VALUES (%(first)s, %(last_kept)s, %(reason)s);
+UPDATE {{outbox}} SET epoch = %(first)s, server = {SERVER};
+UPDATE {{subscription}} SET batch = NULL, after = NULL, through = NULL, sent_at = NULL, types = NULL, types_of = NULL,
+       tries = 0, due_at = statement_timestamp(),
+       stopped = CASE WHEN stopped LIKE '%%manage.py fence%%' THEN '' ELSE stopped END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An outbox as it is now."""
+
+    identity: Identity
+    lanes: int
+    last: int
+    """The sequence's last value: no event has a later position."""
+    fences: tuple[tuple[int, int], ...]
+    """(first, last kept) of each, oldest first."""
+
+
+def present(label: str) -> Present:
+    """A context's outbox as it is now; made if it is missing, and fenced first if its server is another."""
+    row = _state(label)
+    if row is None or row[4] != row[5]:
+        fence(label)
+        row = _state(label)
+    identity, epoch, lanes, last, _, _, fences = row
+    return Present(Identity(identity, epoch), lanes, last, tuple((first, kept) for first, kept in fences))
+
+
+def fence(label: str, *, reason: str = "") -> int | None:
+    """Move the sequence beyond every position that any branch of the outbox's history can have given out.
+
+    An outbox that is not there yet is made. It is on a connection opened for it, since whoever appends is in a
+    transaction, and what the fence writes must stand whatever becomes of that.
+
+    :param reason: given, it is done in any case; without, only if the server is another than the recorded one.
+    :returns: the first position after the fence, the new epoch; ``None`` if none was needed.
+    """
+    names = tables(label)
+    with _connection_of_its_own(label) as connection, connection.cursor() as cursor:
+        cursor.execute(ONE_AT_A_TIME, [f"fence of {names['outbox']}"])
+        cursor.execute(CREATE.format(**names), [settings.OUTBOX_LANES])
+        # Two transactions: the partition is there before anybody can be given a position in it.
+        with connection.transaction():
+            recorded, server = cursor.execute(LOCK.format(**names)).fetchone()
+            if recorded == server and not reason:
+                return None
+            first, last_kept = cursor.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
+            add_partitions(cursor, names["events"], first, AHEAD + 1)
+        with connection.transaction():
+            why = reason or f"the server is {server}, and was {recorded or 'not recorded'}"
+            cursor.execute(FENCE.format(**names), {"first": first, "last_kept": last_kept, "reason": why})
+            failpoint(Failpoint.FENCED)
+    log.warning("outbox fenced", context=label, epoch=first, last_kept=last_kept, reason=why)
+    return int(first)
+
+
+def tables(label: str) -> dict[str, str]:
+    """The names of a producer's tables, for SQL."""
+    app = context(label)
+    return {
+        "outbox": app.table(models.Outbox)._meta.db_table,
+        "events": app.table(models.OutboxEvent)._meta.db_table,
+        "fence": app.table(models.Fence)._meta.db_table,
+        "subscription": app.table(models.Subscription)._meta.db_table,
+    }
+
+
+def _state(label: str) -> Any:
+    with connections[context(label).database].cursor() as cursor:
+        cursor.execute(STATE.format(**tables(label)))
+        return cursor.fetchone()
+
+
+@contextmanager
+def _connection_of_its_own(label: str) -> Iterator[Any]:
+    own = connections[context(label).database].copy()
+    own.ensure_connection()
+    try:
+        yield own.connection
+    finally:
+        own.close()
