@@ -119,6 +119,7 @@ class Subscription(models.Model):
     batch = models.UUIDField("batch in flight", null=True, blank=True)
     after = models.BigIntegerField(null=True, blank=True)
     through = models.BigIntegerField(null=True, blank=True)
+    furthest = models.BigIntegerField("furthest position ever sent", default=0, db_default=0)
     types = models.JSONField("types that a batch was filtered by", null=True, blank=True)
     types_of = models.UUIDField("batch that they belong to", null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -157,6 +158,7 @@ class Subscription(models.Model):
     def put_in_flight(self, types: Iterable[str], *, through: int) -> None:
         """Begin a new batch of all rows of these types in (``acknowledged``, ``through``]."""
         self.batch, self.after, self.through = uuid4(), self.acknowledged, through
+        self.furthest = max(self.furthest, through)
         self.types, self.types_of, self.tries = list(types), self.batch, 0
 
     def in_flight(self) -> InFlight | None:
@@ -165,8 +167,16 @@ class Subscription(models.Model):
             return None
         return InFlight(self.batch, self.after, self.through, self.types or [])
 
+    def can_have_come_to(self, cursor: int, *, epoch: int) -> bool:
+        """Whether a consumer's cursor can be there: nobody applies what was never sent.
+
+        A batch that a relay of 1.0 sent counts while it is in flight; before a fence, whatever was sent and undone.
+        """
+        return cursor <= max(self.furthest, self.acknowledged, self.through or 0, epoch)
+
     def forget_batch(self) -> None:
         """Nothing is in flight any more: what was is read anew, under a new id."""
+        self.furthest = max(self.furthest, self.through or 0)
         self.batch = self.after = self.through = self.sent_at = self.types = self.types_of = None
         self.tries = 0
 
@@ -233,7 +243,7 @@ class Cursor(models.Model):
 
     ``outbox`` and ``epoch`` are those of the source's outbox as it was last heard. ``types`` has each type that
     the cursor moved under, with the position from which on it was wanted. ``last_event`` is the last one that was
-    seen, by position, type and time: if the source shows another one there, its history is another.
+    seen in this epoch, by position, type and time: if the source shows another one there, its history is another.
     """
 
     consumer = models.CharField(max_length=100)
@@ -269,6 +279,8 @@ class Cursor(models.Model):
 
     def follow(self, outbox: UUID, epoch: int) -> None:
         """From now on the source's outbox is this one, in this epoch."""
+        if self.epoch != epoch:
+            self.last_event = None  # a restore may have undone it
         self.outbox, self.epoch = outbox, epoch
 
     def want(self, types: Iterable[str]) -> None:

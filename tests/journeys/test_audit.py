@@ -71,8 +71,8 @@ def test_an_order_that_its_events_passed_by_is_undecided_at_rest(shop: Shop) -> 
     shop.drain()
     order = shop.place(("phone", 1), member_id=member)
     assert states(audit())["orders.decided"] == "waiting"
-    run("inventory", "UPDATE inventory_cursor SET position = 1000000000 WHERE source = 'orders'")
-    run("readmodel", "UPDATE readmodel_cursor SET position = 1000000000 WHERE source = 'orders'")
+    run("inventory", "UPDATE inventory_cursor SET position = 4000000000000000000 WHERE source = 'orders'")
+    run("readmodel", "UPDATE readmodel_cursor SET position = 4000000000000000000 WHERE source = 'orders'")
     report = audit()
     assert {"orders.decided", "claims.orders", "readmodel.orders"} <= set(report.broken)
     rows = {result.invariant.name: result.rows for result in report.results}
@@ -248,7 +248,8 @@ def test_the_audit_passes_while_the_shop_moves_on_between_any_two_of_its_looks(s
             shop.scan()
             if shop.deliveries.waiting:
                 shop.deliveries.next().deliver()
-        shop.cancel(orders[moves % 2])
+        if shop.order(orders[moves % 2]).can_be_cancelled:
+            shop.cancel(orders[moves % 2])
         if moves % 3 == 0:
             shop.drain()
         moves += 1
@@ -284,7 +285,7 @@ def test_the_command_exits_with_one_and_the_offending_rows(shop: Shop) -> None:
         call_command("audit", stdout=out)
     assert exit.value.code == 1
     assert "sku=phone, available=4, reserved=0, moved_available=3" in out.getvalue()
-    assert "2 of 24 invariants broken" in out.getvalue()
+    assert f"2 of {len(INVARIANTS)} invariants broken" in out.getvalue()
 
 
 def test_the_command_speaks_json(shop: Shop) -> None:

@@ -59,8 +59,10 @@ class ConsumerSide:
             cursor = cursor_of(begun, part.lane)
             verdict = self._judge(message, part, cursor, release)
             kept = cursor
+            if verdict in ("fit", "acknowledged"):
+                kept = cursor._replace(answered=max(cursor.answered, message.epoch))
             if verdict == "fit" or (verdict == "acknowledged" and Rule.EPOCH_IS_KEPT_FOR_DUPLICATES in self.rules):
-                kept = self._accepted(cursor, message)
+                kept = self._accepted(kept, message)
             begun = begun._replace(cursors=change_one(begun.cursors, cursor, kept))
             judged.append((part, Judged(verdict, kept)))
         state = _keep(state, generation, begun)
@@ -78,7 +80,7 @@ class ConsumerSide:
     def work(self, state: State, worker: Worker) -> Turn:
         """Apply what fits, and answer."""
         yield Step.ATTEMPT_RECORDED, state
-        answers = dict((lane, (lane, id, cursor)) for lane, id, cursor in worker.answers)
+        answers = {lane: (lane, id, cursor) for lane, id, cursor in worker.answers}
         begun = worker.begun
         pieces = self._pieces(state, worker)
         for number, piece in enumerate(pieces):
@@ -140,7 +142,8 @@ class ConsumerSide:
         """The cursor under the batch's epoch; in a newer one, what was applied last may be undone: it says nothing."""
         if message.epoch <= cursor.epoch:
             return cursor
-        return cursor._replace(epoch=message.epoch, last=(0, -1, -1))
+        last = (0, -1, -1) if Rule.COMPARED_WITHIN_AN_EPOCH in self.rules else cursor.last
+        return cursor._replace(epoch=message.epoch, last=last)
 
     def _agrees(self, part: Part, cursor: Cursor, release: Release) -> bool:
         """Whether producer, cursor and worker agree on what is wanted."""
@@ -162,7 +165,7 @@ class ConsumerSide:
         as the last one applied: that one must be the last of them. An older release that moved the cursor noted none.
         """
         position, number, at = cursor.last
-        if message.epoch != cursor.epoch:
+        if message.epoch != cursor.epoch and Rule.COMPARED_WITHIN_AN_EPOCH in self.rules:
             return True
         if at != cursor.position or part.through < position:
             return True
@@ -195,7 +198,7 @@ class ConsumerSide:
         letters = tuple(sorted((*generation.letters, *(event for event in piece if event.key in held))))
         undone = generation.undone
         for event in fit:
-            epoch = cursor_of(generation, event.lane).epoch
+            epoch = cursor_of(generation, event.lane).answered
             known = epoch == state.producer.epoch and not state.producer.moved
             undone |= known and event.number < STRANGER and event not in state.producer.log
         applied = (*generation.applied, *(event.number for event in fit))

@@ -98,7 +98,7 @@ def repairs(state: State) -> Iterator[Happening]:
         yield "foreign deployment given its own queues", state._replace(budget=budget)
         return
     for row in state.producer.subscriptions:
-        if row.stopped:
+        if row.stopped and row.batch:  # the batch that was refused
             rows = change_one(state.producer.subscriptions, row, row._replace(stopped=False))
             producer = state.producer._replace(subscriptions=rows)
             yield f"lane {row.lane} resumed", state._replace(producer=producer)

@@ -134,7 +134,8 @@ class ProducerSide:
             return None
         if not release.versed:  # read from ``scanned``, filtered by what this release wants
             return row, self._part(state, row, row.batch, release.wants, start=row.scanned)
-        if Rule.TOO_NARROW_IS_DROPPED in self.rules and not (row.types and covers(row.types, release.wants)):
+        drops = {Rule.TOO_NARROW_IS_DROPPED, Rule.BATCH_KEEPS_ITS_TYPES} <= self.rules
+        if drops and not (row.types and covers(row.types, release.wants)):
             furthest = max(row.furthest, row.batch.through)  # a release before claims did not note it
             dropped = row._replace(batch=None, types=None, scanned=row.acknowledged, claim=None, furthest=furthest)
             return self._record(state, release, dropped, self._page(state, release, dropped, end=row.batch.through))

@@ -37,6 +37,9 @@ class Move(NamedTuple):
     """Whether it happens sooner or later where it stays possible; faults need never happen."""
 
 
+ONLY_A = Release("A")
+
+
 @dataclass(frozen=True)
 class Configuration:
     """A plan of events, the faults that may disturb it, and the rules in force."""
@@ -49,8 +52,8 @@ class Configuration:
     """Rows that the relay reads in one go."""
     room: int = 2
     """Messages that the broker holds."""
-    old: Release = Release("A")
-    new: Release = Release("A")
+    old: Release = ONLY_A
+    new: Release = ONLY_A
     """The releases before and after an upgrade of each side, in either order; the same: no upgrade."""
     old_receiver: Release | None = None
     """The workers' release before the upgrade, where it is not the relays'."""
@@ -58,6 +61,8 @@ class Configuration:
     """The events that fail until they are mended."""
     asks: bool = False
     """Whether generations ask to be subscribed; else they are, and stay so."""
+    hasty: bool = False
+    """Whether time-outs are always shorter than a round trip: a batch is sent again before its answer is taken."""
     unnoticed: bool = False
     """Whether the producer is restored in a way that keeps the server's identity, and nobody runs the fence."""
     sides: tuple[ProducerSide, ConsumerSide] = field(init=False, repr=False, compare=False)
@@ -109,18 +114,21 @@ class Configuration:
 
     def _turns(self, state: State) -> Iterator[tuple[str, Turn]]:
         producer, consumer = self.sides
+        answers = any(message.kind != "batch" for message in state.broker)
         if state.producer.moved:
             yield "fence", producer.fence(state)
         if not state.producer.moved or Rule.FENCED_BEFORE_WORK not in self.rules:
             yield from self._relay(state, early=False)
-            for message in dict.fromkeys(state.broker):
+            if self.hasty and answers:
+                yield from self._relay(state, early=True)
+            for message in dict.fromkeys(state.broker) if self._in_time(state) else ():
                 if message.kind != "batch":
                     for release in state.relays:
                         yield f"relay {release.wants} takes {describe(message)}", producer.take(state, message, release)
             for number in self._appendable(state):
-                yield f"append {number[1]}", self._append_and_commit(state, number[0])
+                yield number[1], self._append_and_commit(state, number[0])
         for message in dict.fromkeys(state.broker):
-            if message.kind == "batch":
+            if message.kind == "batch" and not (self.hasty and answers):
                 for release in state.receivers:
                     begun, worker = consumer.begin(state, message, release)
                     name = f"worker {release.wants} takes {describe(message)}"
@@ -128,6 +136,11 @@ class Configuration:
         for worker in state.workers:
             resumed = state._replace(workers=change_one(state.workers, worker))
             yield f"slow worker goes on with {describe(worker.message)}", self._finish(resumed, worker)
+
+    def _in_time(self, state: State) -> bool:
+        """Whether answers can be taken before the time-out."""
+        in_flight = any(row.batch for row in state.producer.subscriptions)
+        return not (self.hasty and in_flight) or any(message.kind == "batch" for message in state.broker)
 
     def _early(self, state: State) -> Iterator[tuple[str, Turn]]:
         if state.budget.copy and (not state.producer.moved or Rule.FENCED_BEFORE_WORK not in self.rules):
@@ -234,7 +247,7 @@ class Configuration:
         """The position up to which nothing may be missing in the event's lane."""
         if not self.unnoticed:
             return cursor_of(generation, event.lane).position
-        # Here the cursor may be ahead of a log that fell back: lost is what nobody will send any more, and nobody noticed.
+        # The cursor may be ahead of a log that fell back: lost is what will not be sent, where no lane stopped.
         rows = state.producer.subscriptions
         here = [
             row for row in rows if (row.generation, row.lane) == (generation.number, event.lane) and not row.stopped
@@ -247,9 +260,9 @@ class Configuration:
         since = {cursor.lane: self._since(cursor) for cursor in generation.cursors}
         for event in state.producer.log:
             wanted = since[event.lane].get(event.type)
-            if wanted is not None and event.position > wanted:
-                if event.number not in parked and event.number not in generation.applied:
-                    yield event
+            dealt_with = event.number in parked or event.number in generation.applied
+            if wanted is not None and event.position > wanted and not dealt_with:
+                yield event
 
     def _since(self, cursor: Cursor) -> dict[str, int]:
         """From where on each type is wanted: the newest ones from the first batch that a new worker applies."""

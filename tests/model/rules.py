@@ -1,4 +1,8 @@
-"""The rules of the protocol. A mutant is the protocol with one of them taken away."""
+"""The rules of the protocol. A mutant is the protocol without one of them.
+
+``HARM`` names, for each rule, the configuration in which its absence does harm, and which harm. ``SPARE`` names the
+rules whose absence does none, and why they are kept.
+"""
 
 from enum import Enum, StrEnum
 
@@ -62,6 +66,7 @@ class Rule(Enum):
     NEWER_EPOCH_IS_ACCEPTED = "A batch of a newer epoch is taken."
     EPOCH_IS_KEPT_FOR_DUPLICATES = "A newer epoch is kept even if its batch has nothing to apply."
     EVENT_AT_CURSOR_IS_COMPARED = "A batch that reaches back over the cursor must have the last event applied."
+    COMPARED_WITHIN_AN_EPOCH = "What was applied under another epoch is not compared: it may be undone."
 
     # Generations
     GENERATION_HAS_ITS_CURSORS = "A generation has its own cursors."
@@ -74,3 +79,51 @@ class Rule(Enum):
 
 
 ALL = frozenset(Rule)
+
+HARM = {
+    Rule.LANES_ARE_LOCKED: ("broker", Harm.LOST),
+    Rule.ONE_IN_FLIGHT: ("broker", Harm.LOST),
+    Rule.RESENT_UNDER_ITS_ID: ("hasty", Harm.STUCK),
+    Rule.AFTER_IS_ACKNOWLEDGED: ("consumer restored", Harm.STUCK),
+    Rule.SCANNED_STOPS_AT_WANTED: ("both restored", Harm.LOST),
+    Rule.CLAIM_HAS_TYPES: ("a type is new", Harm.LOST),
+    Rule.CLAIM_REACHES_BACK: ("claims are new, consumer restored", Harm.LOST),
+    Rule.CLAIM_REACHES_SCANNED: ("claims are new", Harm.LOST),
+    Rule.BATCH_KEEPS_ITS_TYPES: ("a type is new", Harm.LOST),
+    Rule.TOO_NARROW_IS_DROPPED: ("a type is new", Harm.STUCK),
+    Rule.ANSWER_HAS_THE_CURSOR: ("consumer restored", Harm.STUCK),
+    Rule.ANSWER_SETS_BOTH: ("claims are new, consumer restored", Harm.LOST),
+    Rule.REFUSAL_IS_MATCHED: ("foreign deployment", Harm.STUCK),
+    Rule.BEYOND_WHAT_WAS_SENT_STOPS: ("unnoticed restore", Harm.LOST),
+    Rule.FENCED_BEFORE_WORK: ("both restored", Harm.LOST),
+    Rule.FENCE_JUMPS: ("both restored", Harm.STUCK),
+    Rule.FENCE_MAKES_AN_EPOCH: ("both restored", Harm.STUCK),
+    Rule.DUPLICATE_IS_SKIPPED: ("broker", Harm.DOUBLED),
+    Rule.GAP_IS_NOT_APPLIED: ("consumer restored", Harm.LOST),
+    Rule.CURSOR_MOVES_WITH_EFFECTS: ("broker", Harm.DOUBLED),
+    Rule.CURSOR_IS_COMPARED_AGAIN: ("broker", Harm.DOUBLED),
+    Rule.EPOCH_IS_COMPARED_AGAIN: ("producer restored", Harm.UNDONE),
+    Rule.LETTERS_HOLD_THEIR_KEY: ("letters", Harm.OUT_OF_ORDER),
+    Rule.TOO_NARROW_IS_LEFT_ALONE: ("a type is new", Harm.LOST),
+    Rule.CURSOR_KEEPS_ITS_TYPES: ("a type is new", Harm.LOST),
+    Rule.FOREIGN_IS_REFUSED: ("foreign deployment", Harm.FOREIGN),
+    Rule.OLDER_EPOCH_IS_LEFT_ALONE: ("both restored", Harm.UNDONE),
+    Rule.NEWER_EPOCH_IS_ACCEPTED: ("both restored", Harm.STUCK),
+    Rule.EPOCH_IS_KEPT_FOR_DUPLICATES: ("both restored", Harm.UNDONE),
+    Rule.EVENT_AT_CURSOR_IS_COMPARED: ("unnoticed restore", Harm.LOST),
+    Rule.COMPARED_WITHIN_AN_EPOCH: ("both restored", Harm.STUCK),
+    Rule.GENERATION_HAS_ITS_CURSORS: ("generations", Harm.LOST),
+    Rule.GONE_IS_ANSWERED: ("generations", Harm.STUCK),
+    Rule.ASKS_WHILE_NOTHING_COMES: ("generations, producer restored", Harm.STUCK),
+}
+
+SPARE = {
+    Rule.RECORDED_BEFORE_SENT: ("broker", "No row is locked during a call to the broker; the cursor copes without."),
+    Rule.RESENT_WITHIN_ITS_BOUNDS: ("hasty", "Attempts at a batch are counted, so it should stay the same batch."),
+    Rule.STALE_ANSWER_IS_IGNORED: ("consumer restored", "Positions do not go back and forth; a gap mends a wrong one."),
+    Rule.BEYOND_THE_SEQUENCE_STOPS: ("unnoticed restore", "What was never handed out was never sent either."),
+    Rule.FENCE_FORGETS_BATCHES: ("both restored", "A batch of before the restore is answered as a duplicate."),
+    Rule.UNKNOWN_TYPE_IS_LEFT_ALONE: ("a type is new", "The types of the cursor keep older workers away already."),
+    Rule.GONE_MATCHES_THE_BATCH: ("generations", "Who hears nothing asks to be subscribed again."),
+    Rule.NEVER_RENUMBERED: ("generations", "A gap rewinds the subscription that was left over."),
+}

@@ -1,5 +1,6 @@
 """Searching every state that a configuration can reach: breadth first, so that a trace is as short as can be."""
 
+import gc
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -8,6 +9,8 @@ from tests.model.rules import Harm
 from tests.model.states import State, Step
 
 Edges = list[list[tuple[int, str]]]
+
+ROUND = 12  # lines of a trace that show what goes on where nothing is completed
 
 
 @dataclass
@@ -30,6 +33,14 @@ def search(configuration: Configuration, *, limit: int | None = None) -> Result:
 
     :param limit: states to visit at most; beyond it the result is not ``complete``, and nothing is said on being stuck.
     """
+    gc.disable()  # there are no cycles among the states, and looking for them takes a third of the time
+    try:
+        return _search(configuration, limit)
+    finally:
+        gc.enable()
+
+
+def _search(configuration: Configuration, limit: int | None) -> Result:
     result = Result()
     start = configuration.start()
     numbers: dict[State, int] = {start: 0}
@@ -58,7 +69,7 @@ def search(configuration: Configuration, *, limit: int | None = None) -> Result:
             break
     result.states = len(origins)
     if result.complete and not configuration.unnoticed and (stuck := _stuck(fair, done)) is not None:
-        result.harm, result.trace = Harm.STUCK, _trace(origins, stuck)
+        result.harm, result.trace = Harm.STUCK, _trace(origins, stuck) + _round(fair, stuck)
     return result
 
 
@@ -68,6 +79,16 @@ def _trace(origins: list[tuple[int, str]], number: int) -> list[str]:
         number, name = origins[number]
         lines.append(name)
     return lines[::-1]
+
+
+def _round(fair: Edges, number: int) -> list[str]:
+    """What goes on in a state that is stuck, until nothing new comes of it."""
+    lines, seen = ["(stuck from here on, for example:)"], {number}
+    while len(lines) < ROUND and (edges := [edge for edge in fair[number] if edge[0] not in seen]):
+        number, name = edges[0]
+        seen.add(number)
+        lines.append(name)
+    return lines
 
 
 def _stuck(fair: Edges, done: list[bool]) -> int | None:

@@ -97,6 +97,8 @@ class Cursor(NamedTuple):
     types: str = ""
     since: tuple[int, ...] = ()
     """For each of ``types``, the position after which it is wanted."""
+    answered: int = 0
+    """The newest epoch of which it answered a batch: the epoch itself, unless a rule is missing."""
     last: tuple[int, int, int] = (0, -1, 0)
     """Position and number of the last event applied, and where the cursor was when that was noted."""
 

@@ -50,6 +50,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='subscription',
+            name='furthest',
+            field=models.BigIntegerField(db_default=0, default=0, verbose_name='furthest position ever sent'),
+        ),
+        migrations.AddField(
+            model_name='subscription',
             name='claim_from',
             field=models.BigIntegerField(blank=True, null=True, verbose_name='none of them is after'),
         ),

@@ -50,7 +50,7 @@ Piece = Sequence[CloudEvent]
 
 
 class Overtaken(Exception):
-    """Another copy of the batch has the cursor, or has moved it: this one has nothing more to do."""
+    """Another copy of the batch has the cursor or has moved it, or the source was fenced: this one is done with."""
 
 
 class LaneStopped(Exception):
@@ -171,7 +171,7 @@ class Bisection:
     def _locked_cursor(self) -> models.Cursor:
         table = self.app.table(models.Cursor)
         cursor = table.objects.select_for_update(skip_locked=True).filter(**self.lane).first()
-        if cursor is None or cursor.position != self.position:
+        if cursor is None or (cursor.position, cursor.epoch) != (self.position, self.message.epoch):
             raise Overtaken
         if cursor.stopped:
             raise LaneStopped(cursor.stopped)

@@ -2,13 +2,13 @@
 
 Each has subscriptions and cursors of its own, and runs beside the others until it is abandoned. The first is there
 without a row. A consumer asks its source to subscribe a generation by message, since a worker reaches no database
-but its own; it asks again until a batch comes.
+but its own; it asks again every minute.
 """
 
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Max
 from django.db.models.functions import Now
 
 from shop.logs import get_logger
@@ -57,16 +57,15 @@ def abandon_generation(consumer: Consumer, number: int) -> None:
 
 
 def ask_to_subscribe(label: str) -> int:
-    """Ask for the subscriptions of each generation that no batch has come for yet; how many were asked for."""
-    app = context(label)
-    heard = app.table(models.Cursor).objects.filter(
-        consumer=OuterRef("consumer"), source=OuterRef("source"), generation=OuterRef("number")
-    )
-    unheard = app.table(models.Generation).objects.filter(~Exists(heard), ended_at=None, number__gt=1)
-    for row in unheard:
+    """Ask for the subscriptions of each running generation; how many were asked for.
+
+    Again and again, since a producer that is restored from a backup may have lost them.
+    """
+    running = context(label).table(models.Generation).objects.filter(ended_at=None, number__gt=1)
+    for row in running:
         queue = broker.relay_queue(row.source)
         broker.send(broker.SUBSCRIBE, queue, source=row.source, consumer=row.consumer, generation=row.number)
-    return len(unheard)
+    return len(running)
 
 
 def hold(consumer: Consumer, number: int) -> bool:

@@ -124,7 +124,7 @@ def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
             subscription.delete()
             log.warning("subscription of a generation that is gone deleted", **where)
             return
-        if reason := _reason_to_stop(label, outbox, answer):
+        if reason := _reason_to_stop(label, outbox, subscription, answer):
             subscription.stop(reason)
             log.error("subscription stopped", **where, reason=reason)
         elif subscription.acknowledge(cursor=answer.cursor, now=now, idle=settings.RELAY_IDLE):
@@ -137,13 +137,13 @@ def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
     _send(consumer, message)
 
 
-def _reason_to_stop(label: str, outbox: Present, answer: Acknowledgement) -> str:
+def _reason_to_stop(label: str, outbox: Present, subscription: models.Subscription, answer: Acknowledgement) -> str:
     if answer.refused:
         return f"The consumer refuses this outbox: {answer.refused}"
-    if answer.cursor > outbox.last:
+    if not subscription.can_have_come_to(answer.cursor, epoch=outbox.identity.epoch):
         return (
-            f"The consumer's cursor is at {answer.cursor}, beyond the end of the log, {outbox.last}: this database "
-            f"was restored, and its server does not show it. Run `manage.py fence {label}`."
+            f"The consumer's cursor is at {answer.cursor}, and nothing was sent beyond {subscription.furthest}: "
+            f"this database was restored, and its server does not show it. Run `manage.py fence {label}`."
         )
     return ""
 
@@ -212,8 +212,7 @@ def _page_again(label: str, consumer: Consumer, subscription: models.Subscriptio
         subscription.forget_batch()
         return None
     log.info("batch resent", **where, batch=str(batch.id), tries=subscription.tries + 1)
-    after = subscription.reads_after(batch.types)
-    page = reading.read(label, lane=subscription.lane, types=batch.types, after=after, through=batch.through)
+    page = reading.read(label, lane=subscription.lane, types=batch.types, after=batch.after, through=batch.through)
     return page._replace(time=None)
 
 
