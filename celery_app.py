@@ -106,6 +106,17 @@ def start_servers_of_worker(options: dict[str, Any], **kwargs: object) -> None:
     _ensure_servers(settings.CONTEXTS[label] for label in {broker.context_of(name) for name in names})
 
 
+@signals.worker_ready.connect
+def ask_sources_at_start(sender: Any, **kwargs: object) -> None:
+    """What a worker of an older release left alone comes at once when a newer one starts."""
+    from shop.messaging import broker, contexts  # shop imports this module
+
+    labels = {broker.context_of(queue) for queue in sender.app.amqp.queues.consume_from}
+    for context in contexts.contexts():
+        if context.consumes and context.label in labels:
+            broker.send("shop.messaging.tasks.ask_sources", context.label, context=context.label)
+
+
 @signals.beat_init.connect
 def start_servers_of_beat(**kwargs: object) -> None:
     """Beat needs the broker alone."""
@@ -162,9 +173,19 @@ def schedule() -> dict[str, dict[str, object]]:
         for app in contexts()
         if app.consumes
     }
+    questions = {
+        f"ask-sources-{app.label}": {
+            "task": "shop.messaging.tasks.ask_sources",
+            "schedule": 60,
+            "kwargs": {"context": app.label},
+            "options": {"queue": app.label},
+        }
+        for app in contexts()
+        if app.consumes
+    }
     sweeps = {  # such as expire-open-orders; see orders/apps.py
         sweep.name: {"task": sweep.task, "schedule": sweep.every, "options": {"queue": app.label}}
         for app in contexts()
         for sweep in app.sweeps
     }
-    return {**scans, **partitions, **retries, **sweeps}
+    return {**scans, **partitions, **retries, **questions, **sweeps}

@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from inventory import policies, services
@@ -15,6 +14,7 @@ from inventory.models import Claim, Reservation, StockItem, StockMovement
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.databases import database_time
 from shop.messaging.admin.timeline import events_of_key, timeline
 from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
@@ -119,12 +119,12 @@ class StockItemPage(ReadOnlyPage):
     )
     def adjust(self, request: HttpRequest, form: AdjustForm, object_id: str) -> str:
         counted = received(form)
-        item = services.adjust_stock(sku=object_id, at=timezone.now(), **counted)
+        item = services.adjust_stock(sku=object_id, at=database_time("inventory"), **counted)
         self.log_change(request, item, f"Adjusted by {counted['quantity']}: {counted['note']}")
         return f"{item.sku} is adjusted by {counted['quantity']}: {item.available} are available now."
 
     def _receive(self, request: HttpRequest, *, sku: str, quantity: int, note: str) -> str:
-        item = services.receive_stock(sku=sku, quantity=quantity, note=note, at=timezone.now())
+        item = services.receive_stock(sku=sku, quantity=quantity, note=note, at=database_time("inventory"))
         self.log_change(request, item, f"Received {quantity}.")
         return f"{quantity} of {sku} received: {item.available} are available now."
 

@@ -49,12 +49,15 @@ class StockRoom:
 
     def release(self, *, order_id: UUID, at: datetime) -> None:
         """Put what the order holds back on sale. An order that is not known yet will get nothing."""
-        claim = self.claims.get(order_id)
-        if claim is None:
-            self.claims[order_id] = Claim.void(order_id=order_id, at=at)
-        elif claim.release():
+        self.void(order_id=order_id, at=at)
+        if self.claims[order_id].release():
             for reservation in self.reservations.get(order_id, ()):
                 self.items[reservation.sku].release(reservation.quantity, order_id=order_id, at=at)
+
+    def void(self, *, order_id: UUID, at: datetime) -> None:
+        """Give an order nothing, now or later, unless it is known already."""
+        if order_id not in self.claims:
+            self.claims[order_id] = Claim.void(order_id=order_id, at=at)
 
     def changed(self) -> list[Aggregate]:
         """Return the aggregates to store."""

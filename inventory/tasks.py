@@ -2,32 +2,35 @@
 
 from celery import shared_task
 from django.conf import settings
-from django.utils import timezone
 
 from inventory.models import IdempotencyKey
 from inventory.services import StockRoom, items_for
 from orders.events import OrderCancelled, OrderCreated, OrderEvent
 from shop.catalogue.events import ProductAdded
+from shop.databases import database_time
 from shop.idempotency import forget_keys
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
 
 
-@consumes("orders", OrderCreated, OrderCancelled)
+@consumes("orders", OrderCreated, OrderCancelled, annuls={OrderCancelled: OrderCreated})
 def reserve_stock(batch: Batch) -> None:
     """Reserve for each created order in turn, all lines or nothing; release for each that was cancelled.
 
     Loads once and stores once whatever the batch touches. Orders of one SKU share its item, so each sees what
-    those before it reserved; the first in the lane is served first.
+    those before it reserved; the first in the lane is served first. An order whose cancellation is in the log
+    already takes nothing from those that live.
     """
     room = StockRoom(
         orders=[event.order_id for event in batch.of(OrderEvent)],
         skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
     )
-    now = timezone.now()
+    now = database_time("inventory")
     for received in batch:
         match received.data:
+            case OrderCreated(order_id=order_id) if received.annulled:
+                room.void(order_id=order_id, at=now)
             case OrderCreated(order_id=order_id, lines=lines):
                 room.reserve(order_id=order_id, lines=((line.sku, line.quantity) for line in lines), at=now)
             case OrderCancelled(order_id=order_id):
@@ -45,4 +48,4 @@ def open_stock_items(batch: Batch) -> None:
 @shared_task
 def forget_idempotency_keys() -> None:
     """Delete Idempotency-Keys that are older than their life."""
-    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)
+    forget_keys(IdempotencyKey, at=database_time("inventory"), life=settings.IDEMPOTENCY_KEY_LIFE)

@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
@@ -16,6 +15,7 @@ from inventory.models import IdempotencyKey, StockItem, StockMovement
 from shop.api.authentication import HasNeeded
 from shop.api.bodies import Body, Whole, valid_sku
 from shop.api.idempotency import idempotent
+from shop.databases import database_time
 from shop.values import MAX_QUANTITY
 
 MOST = MAX_QUANTITY * 1000  # units in one movement
@@ -85,7 +85,7 @@ class ReceiveStock(APIView):
         """Receive goods. Without an Idempotency-Key, a request that is sent twice counts twice."""
         body = Receipt(data=request.data)
         body.is_valid(raise_exception=True)
-        item = services.receive_stock(sku=valid_sku(sku), **body.validated_data, at=timezone.now())
+        item = services.receive_stock(sku=valid_sku(sku), **body.validated_data, at=database_time("inventory"))
         return Response(StockShape(item).data)
 
 
@@ -99,7 +99,7 @@ class AdjustStock(APIView):
         """Correct the stock by a count. Without an Idempotency-Key, a request that is sent twice counts twice."""
         body = Adjustment(data=request.data)
         body.is_valid(raise_exception=True)
-        item = services.adjust_stock(sku=valid_sku(sku), **body.validated_data, at=timezone.now())
+        item = services.adjust_stock(sku=valid_sku(sku), **body.validated_data, at=database_time("inventory"))
         return Response(StockShape(item).data)
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from orders import services
 from orders.events import CancelledByStaff, OutOfStock, UnknownReason
@@ -15,6 +14,7 @@ from orders.models import MemberCopy, Order, ProductCopy, Status
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
 from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link, pretty
+from shop.databases import database_time
 from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
 
@@ -141,7 +141,7 @@ CANCELLED = "Cancelled for the shop."
 
 def cancel(order_id: UUID) -> Order:
     """Cancel an order on behalf of the shop. :raises UnableToCancel: :raises NotFound:"""
-    return services.cancel_order(order_id=order_id, reason=CancelledByStaff(), at=timezone.now())
+    return services.cancel_order(order_id=order_id, reason=CancelledByStaff(), at=database_time("orders"))
 
 
 @admin.register(ProductCopy)

@@ -7,13 +7,13 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
 from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
 from orders import services
 from orders.events import OutOfStock, Short
 from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
+from shop.databases import database_time
 from shop.idempotency import forget_keys
 from shop.members.events import MemberChanged, MemberEvent, MemberJoined
 from shop.messaging.aggregates import store
@@ -31,7 +31,7 @@ def settle_orders(batch: Batch) -> None:
     """
     ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
     orders = {order.pk: order for order in Order.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
-    now = timezone.now()
+    now = database_time("orders")
     for received in batch:
         match received.data, orders.get(UUID(received.key)):
             case InventoryLocked(), Order(status=Status.OPEN) as order:
@@ -84,10 +84,10 @@ def _upsert(copies: Mapping[Any, models.Model], key: str, fields: list[str]) -> 
 @shared_task
 def expire_open_orders() -> None:
     """Cancel orders that were not decided in time."""
-    services.expire_open_orders(at=timezone.now(), limit=settings.ORDER_TIME_LIMIT)
+    services.expire_open_orders(at=database_time("orders"), limit=settings.ORDER_TIME_LIMIT)
 
 
 @shared_task
 def forget_idempotency_keys() -> None:
     """Delete Idempotency-Keys that are older than their life."""
-    forget_keys(IdempotencyKey, at=timezone.now(), life=settings.IDEMPOTENCY_KEY_LIFE)
+    forget_keys(IdempotencyKey, at=database_time("orders"), life=settings.IDEMPOTENCY_KEY_LIFE)

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from django.http import HttpResponseBase
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_cache_control
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -22,6 +21,7 @@ from orders.policies import Wanted, merge
 from shop.api.authentication import member_id_of
 from shop.api.bodies import Body, Whole
 from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
+from shop.databases import database_time
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
 
@@ -130,7 +130,7 @@ class PlaceOrder(APIView):
         body = WantedOrder(data=request.data)
         body.is_valid(raise_exception=True)
         order, _ = services.place_order(
-            member_id=member_id, lines=body.validated_data["lines"], key=key_of(request), at=timezone.now()
+            member_id=member_id, lines=body.validated_data["lines"], key=key_of(request), at=database_time("orders")
         )
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
@@ -159,7 +159,7 @@ class CancelOrder(APIView):
         order = queries.order(order_id)
         own = _check_own_or(request, order, "orders.change_order")
         reason = CancelledByMember() if own else CancelledByStaff()
-        order = services.cancel_order(order_id=order_id, reason=reason, at=timezone.now())
+        order = services.cancel_order(order_id=order_id, reason=reason, at=database_time("orders"))
         return Response(shown(order))
 
 

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import QuerySet
 
-from readmodel.models import Cursor, OrderView
+from readmodel.models import OrderView
+from shop.messaging.consumer import freshness
 
 
 def orders(*, member_id: int | None) -> "QuerySet[OrderView]":
@@ -14,7 +15,5 @@ def orders(*, member_id: int | None) -> "QuerySet[OrderView]":
 
 
 def fresh_at() -> datetime | None:
-    """Everything that happened before then is shown, but for what is parked; ``None`` while a lane was never read."""
-    known = Cursor.objects.aggregate(oldest=Min("fresh_at"), unread=Count("pk", filter=Q(fresh_at=None)))
-    oldest: datetime | None = known["oldest"]
-    return None if known["unread"] else oldest
+    """As of when the lists are complete, but for what is parked; ``None`` while a lane was never read."""
+    return freshness.fresh_at("readmodel")

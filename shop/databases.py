@@ -1,10 +1,10 @@
 """Which database an app's tables live in (no relation and no migration crosses two), and when one cannot serve."""
 
+from datetime import datetime
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Model
 
 
@@ -32,15 +32,14 @@ class ContextRouter:
 def is_unavailable(error: BaseException) -> bool:
     """Whether a database cannot do for now what was right to ask: the same may succeed a little later.
 
-    It does not answer, a lock was not to be had in time, or an outbox has no partition for its next events.
+    It does not answer, a lock was not to be had in time, or an outbox had no partition for its next events.
     """
-    return isinstance(error, OperationalError | InterfaceError) or is_partition_missing(error)
+    return isinstance(error, OperationalError | InterfaceError)
 
 
-def is_partition_missing(error: BaseException) -> bool:
-    """Whether a row had no partition to go to. Those are made ahead of need, so it passes by itself.
-
-    PostgreSQL reports it as a check that was violated, but names no constraint.
-    """
-    cause = error.__cause__ if isinstance(error, IntegrityError) else error
-    return isinstance(cause, psycopg.errors.CheckViolation) and cause.diag.constraint_name is None
+def database_time(alias: str) -> datetime:
+    """Return the database's time: one clock for all processes of a context, whatever their hosts' clocks say."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now

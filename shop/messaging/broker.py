@@ -64,26 +64,35 @@ def is_backed_up(queue: str) -> bool:
 
     ``expires`` alone does not do: an expired message stays where it is until a worker takes it.
     """
+    return waiting_in(queue) >= limit_of(queue)
+
+
+def waiting_in(queue: str) -> int:
+    """How many messages wait in a queue; 0 while there is no such queue, or no broker: sending will say so."""
     connections: Any = current_app.pool
     with connections.acquire(block=True) as connection:
         try:
             connection.ensure_connection(max_retries=0)
             with connection.channel() as channel:
-                return int(channel.queue_declare(name_of(queue), passive=True).message_count) >= limit_of(queue)
+                return int(channel.queue_declare(name_of(queue), passive=True).message_count)
         except (OperationalError, *connection.connection_errors, *connection.channel_errors):
-            return False  # there is no such queue yet, or no broker: sending will say so
+            return 0
 
 
 def limit_of(queue: str) -> int:
-    """How many messages may wait in a queue: twice what it holds while all lanes of all its consumers are busy.
+    """How many messages may wait in a queue: twice what it holds when all is busy, and :data:`QUEUE_LIMIT` at least."""
+    return max(QUEUE_LIMIT, 2 * busy(queue))
+
+
+def busy(queue: str) -> int:
+    """How many messages a queue holds at most while its workers keep up, without those of beat.
 
     That is a batch for each consumer of its context and lane of the source, or an acknowledgement for each consumer
     of its outbox and lane. Lanes are those that the settings know: another producer's database is not asked.
     """
     context = context_of(queue)
     consumers = [consumer for source in settings.CONTEXTS for consumer in consumers_of(source).values()]
-    busy = [consumer for consumer in consumers if _sends_to(consumer, queue, context)]
-    return max(QUEUE_LIMIT, 2 * settings.OUTBOX_LANES * len(busy))
+    return settings.OUTBOX_LANES * sum(_sends_to(consumer, queue, context) for consumer in consumers)
 
 
 def _sends_to(consumer: Consumer, queue: str, context: str) -> bool:

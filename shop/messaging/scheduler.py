@@ -1,5 +1,6 @@
-"""Celery beat, but it adds nothing to a queue that nobody empties."""
+"""Celery beat, but it adds nothing to a queue whose workers do not keep up."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ from shop.messaging import broker
 
 log = get_logger(__name__)
 
+WAITING = 4  # of beat's own messages in a queue, beside those of consumers: one more scan would find nothing new
+QUIET = 60  # seconds between two lines about the same queue
+
 
 class Scheduler(PersistentScheduler):
-    """Leaves an entry out while its queue is backed up; the entry comes again at its next time.
+    """Leaves an entry out while its queue is full; the entry comes again at its next time.
 
-    Otherwise a scan every half second would leave 172,800 messages in the queue of a worker that is away for a day.
-    ``expires`` is no help: the messages stay until a worker takes them; and a worker whose clock is ahead of
-    beat's would throw away every one, while all seems well.
+    Otherwise a scan every half second would leave 172,800 messages in the queue of a worker that is away for a day,
+    and batches would wait behind scans where a worker is slow. ``expires`` is no help: the messages stay until a
+    worker takes them; and a worker whose clock is ahead of beat's would throw away every one, while all seems well.
     """
 
     def setup_schedule(self) -> None:
         """Have the folder of the schedule's file: with servers of one's own, nobody else has made it."""
-        self._backed_up: set[str] = set()
+        self._reported: dict[str, float] = {}
         file: str = self.schedule_filename  # type: ignore[attr-defined]  # not in the stubs
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         super().setup_schedule()
@@ -31,17 +35,15 @@ class Scheduler(PersistentScheduler):
 
     def apply_async(self, entry: ScheduleEntry, *args: Any, **kwargs: Any) -> Any:
         queue = (entry.options or {}).get("queue")
-        if queue is not None and self._holds_back(queue):
+        if queue is not None and self._is_full(queue):
             return None
         return super().apply_async(entry, *args, **kwargs)
 
-    def _holds_back(self, queue: str) -> bool:
-        """Whether the queue is backed up; logged when that changes, not at each entry."""
-        backed_up = broker.is_backed_up(queue)
-        if backed_up and queue not in self._backed_up:
-            log.warning("queue backed up: no worker empties it", queue=queue)
-            self._backed_up.add(queue)
-        elif not backed_up and queue in self._backed_up:
-            log.info("queue is emptied again", queue=queue)
-            self._backed_up.remove(queue)
-        return backed_up
+    def _is_full(self, queue: str) -> bool:
+        waiting = broker.waiting_in(queue)
+        if waiting < broker.busy(queue) + WAITING:
+            return False
+        if time.monotonic() - self._reported.get(queue, -QUIET) >= QUIET:
+            self._reported[queue] = time.monotonic()
+            log.warning("queue full: its workers are away, or do not keep up", queue=queue, waiting=waiting)
+        return True

@@ -8,6 +8,8 @@ from shop.messaging import contexts
 from shop.messaging.batches import Acknowledgement
 from shop.messaging.broker import extensions_of
 from shop.messaging.consumer import retries
+from shop.messaging.consumer.generations import ask_to_subscribe
+from shop.messaging.consumer.receiving import answer_what_was_left_alone
 from shop.messaging.producer.partitions import ensure_partitions, look_after_partitions
 from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement, wake
 
@@ -35,6 +37,16 @@ def acknowledge(self: Task[..., None], **answer: Any) -> None:
 def subscribe_generation(source: str, consumer: str, generation: int, **more: Any) -> None:
     """Give a generation of a consumer its subscriptions to a context's events."""
     subscribe(source, consumer=consumer, generation=generation)
+
+
+@shared_task
+def ask_sources(context: str) -> None:
+    """Ask a context's sources for what it waits for: batches that it left alone, generations that no batch came for.
+
+    A worker does so when it starts, since it may be the newer release that was waited for.
+    """
+    answer_what_was_left_alone(context)
+    ask_to_subscribe(context)
 
 
 @shared_task

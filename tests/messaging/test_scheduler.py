@@ -4,6 +4,7 @@ from pathlib import Path
 
 from celery import current_app
 
+from shop.messaging.contexts import publishers
 from shop.messaging.scheduler import Scheduler
 
 
@@ -24,7 +25,7 @@ def test_everything_is_due_when_beat_starts_however_lately_it_ran(tmp_path: Path
             entries = {
                 name: entry for name, entry in scheduler.schedule.items() if name.startswith("create-partitions")
             }
-            assert len(entries) == 4
+            assert len(entries) == len(publishers())
             assert all(entry.is_due().is_due for entry in entries.values())
             assert all(entry.schedule.run_every.total_seconds() == 60 for entry in entries.values())
             for name, entry in entries.items():

@@ -7,8 +7,12 @@ from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.merging import side_by_side
 from shop.console.audit.snapshots import Row
 
+# An order may be released before its cancellation is heard: its creation comes marked as annulled, if that is in the
+# log already.
 HEARD = f"""
-SELECT key, bool_or(type = 'orders.order-cancelled') AS cancelled, max(lines) AS lines FROM (
+SELECT key, bool_or(type = 'orders.order-cancelled') AS cancelled, max(lines) AS lines, EXISTS (
+    SELECT FROM orders_outboxevent AS later WHERE later.key = heard.key AND later.type = 'orders.order-cancelled'
+) AS annulled FROM (
     SELECT key COLLATE "C" AS key, type, CASE WHEN type = 'orders.order-created' THEN (
         SELECT string_agg((line ->> 'quantity') || ' × ' || (line ->> 'sku'), ', ' ORDER BY line ->> 'sku' COLLATE "C")
         FROM jsonb_array_elements(data -> 'lines') AS line
@@ -51,8 +55,10 @@ def _fault(order: Row | None, claim: Row | None) -> str | None:
         return "claimed for an order that was not heard of"
     if claim is None:
         return "heard of, not claimed"
-    if order["cancelled"] != (claim["status"] == "released"):
-        return "cancelled, not released" if order["cancelled"] else "released, not cancelled"
+    if order["cancelled"] and claim["status"] != "released":
+        return "cancelled, not released"
+    if claim["status"] == "released" and not order["annulled"]:
+        return "released, not cancelled"
     # Nothing was reserved for an order that failed, or was cancelled before it was heard of.
     may_hold = {"locked": (order["lines"],), "released": (order["lines"], None), "failed": (None,)}
     return None if claim["lines"] in may_hold[claim["status"]] else "holds something else than it ordered"

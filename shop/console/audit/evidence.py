@@ -9,12 +9,13 @@ from shop.console.audit.snapshots import Row, Sessions, Snapshot
 from shop.messaging.consumers import Consumer, consumers_of
 from shop.messaging.contexts import ContextConfig, contexts, publishers
 
-SUBSCRIPTIONS = "SELECT *, clock_timestamp() AS read_at FROM {label}_subscription ORDER BY consumer, lane"
-CURSORS = "SELECT * FROM {label}_cursor WHERE consumer = %(label)s ORDER BY source, lane"
+SUBSCRIPTIONS = "SELECT *, clock_timestamp() AS read_at FROM {label}_subscription ORDER BY consumer, generation, lane"
+CURSORS = "SELECT * FROM {label}_cursor WHERE generation = 1 ORDER BY consumer, source, lane"
 LETTERS = """
 SELECT source, key, position, type, error, discarded_at, discarded_by FROM {label}_deadletter
-WHERE consumer = %(label)s ORDER BY source, position
+WHERE consumer = %(label)s AND generation = 1 ORDER BY source, position
 """
+FENCES = "SELECT first, last_kept FROM {label}_fence ORDER BY first"
 LANES = "SELECT lanes FROM {label}_outbox"
 HEADS = """
 SELECT lane, coalesce((SELECT max(position) FROM {label}_outboxevent e WHERE e.lane = lanes.lane), 0) AS head
@@ -76,6 +77,9 @@ class Evidence:
     log: Mapping[str, Snapshot]
     heads: Mapping[str, Mapping[int, int]]
     """By producer: the last position of each lane."""
+    fences: Mapping[str, list[Row]]
+    """By producer: its fences, oldest first."""
+    cursor_rows: list[Row]
 
     def cursors(self, consumer: str, source: str) -> dict[str, Any]:
         """The parameters of :data:`UP_TO` for what the consumer has heard of the source."""
@@ -151,6 +155,8 @@ def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidenc
             letters=letters,
             log=log,
             heads={label: _heads(label, log[label]) for label in logs},
+            fences={label: log[label].rows(FENCES.format(label=label)) for label in logs},
+            cursor_rows=cursors,
         )
 
 

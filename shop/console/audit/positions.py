@@ -12,8 +12,12 @@ from shop.messaging.consumers import consumers_of
 
 SKIPPED = """
 SELECT position, type, key FROM {label}_outboxevent
-WHERE lane = %(lane)s AND position > %(acknowledged)s AND position <= %(scanned)s AND type = ANY(%(types)s)
-ORDER BY position
+WHERE lane = %(lane)s AND position > %(from)s AND position <= %(to)s AND type = ANY(%(types)s) ORDER BY position
+"""
+
+UNWANTED_THEN = """
+SELECT count(*) AS events, min(position) AS first FROM {label}_outboxevent
+WHERE lane = %(lane)s AND type = %(type)s AND position <= %(since)s
 """
 
 KEYS = "SELECT key, min(lane) AS lane, max(lane) AS other_lane FROM {label}_outboxevent GROUP BY key"
@@ -22,7 +26,8 @@ KEYS = "SELECT key, min(lane) AS lane, max(lane) AS other_lane FROM {label}_outb
 @invariant("messaging.positions", "Of each subscription: acknowledged ≤ cursor ≤ the end of the lane.")
 def positions(evidence: Evidence) -> Iterator[Row]:
     for source, heads in evidence.heads.items():
-        subscriptions = {(row["consumer"], row["lane"]): row for row in evidence.subscriptions[source]}
+        rows = (row for row in evidence.subscriptions[source] if row["generation"] == 1)
+        subscriptions = {(row["consumer"], row["lane"]): row for row in rows}
         for consumer in consumers_of(source):
             cursors = evidence.positions.get((consumer, source), {})
             for lane in sorted({*heads, *cursors}):
@@ -39,19 +44,39 @@ def positions(evidence: Evidence) -> Iterator[Row]:
                 reached = max(row["cursor"], row["scanned"], subscription["through"] or 0)
                 if not (row["acknowledged"] <= row["cursor"] and row["acknowledged"] <= row["scanned"]):
                     yield row | {"fault": "more is acknowledged than was applied"}
-                elif reached > row["end"]:
+                elif reached > row["end"] and not _is_explained(reached, row["end"], evidence.fences[source]):
                     yield row | {"fault": "beyond the end of the log: was the producer restored?"}
 
 
-@invariant("messaging.skipped", "Nothing that a consumer wants lies between what it acknowledged and what was scanned.")
+def _is_explained(reached: int, end: int, fences: list[Row]) -> bool:
+    """Whether a position was reached in a history that a restore undid: a fence says so."""
+    return any(end <= fence["last_kept"] < reached < fence["first"] for fence in fences)
+
+
+@invariant("messaging.skipped", "No event of the types that a claim names lies where it says that there is none.")
 def skipped(evidence: Evidence) -> Iterator[Row]:
+    """Without a claim that counts, a relay reads again from what is acknowledged: nothing can be skipped."""
     for source, subscriptions in evidence.subscriptions.items():
-        consumers = consumers_of(source)
         for row in subscriptions:
-            if row["consumer"] in consumers and row["scanned"] > row["acknowledged"]:
-                wanted = {"types": list(consumers[row["consumer"]].types)}
-                for event in evidence.log[source].stream(SKIPPED.format(label=source), row | wanted):
+            claimed = row["claim_types"] is not None and row["claim_from"] <= row["acknowledged"] < row["scanned"]
+            if claimed and row["scanned"] <= row["claim_to"]:
+                claim = {"types": row["claim_types"], "from": row["acknowledged"], "to": row["scanned"]}
+                for event in evidence.log[source].stream(SKIPPED.format(label=source), row | claim):
                     yield {"consumer": row["consumer"], "source": source, "lane": row["lane"], **event}
+
+
+@invariant("messaging.wanted", "A consumer was sent every event of the types that it wants.")
+def wanted(evidence: Evidence) -> Iterator[Row]:
+    """A type that is wanted only from some position on was passed over before: ``manage.py replay`` sends it."""
+    for cursor in evidence.cursor_rows:
+        source = cursor["source"]
+        for name, since in cursor["types"].items():
+            if since > 0 and source in evidence.log:
+                bounds = {"lane": cursor["lane"], "type": name, "since": since}
+                (passed,) = evidence.log[source].rows(UNWANTED_THEN.format(label=source), bounds)
+                if passed["events"]:
+                    names = ("consumer", "source", "lane")
+                    yield {**{n: cursor[n] for n in names}, "type": name, "wanted_after": since, **passed}
 
 
 @invariant("messaging.lanes", "All events of an aggregate are in the lane of its key.")
@@ -75,6 +100,6 @@ def in_time(evidence: Evidence) -> Iterator[Row]:
 
 
 FAMILIES = (
-    Family("positions", Needs(beliefs=True, state=EVERYONE, log=EVERYONE), (positions, skipped, in_time)),
+    Family("positions", Needs(beliefs=True, state=EVERYONE, log=EVERYONE), (positions, skipped, wanted, in_time)),
     Family("lanes", Needs(log=EVERYONE), (lanes,)),
 )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
 from shop.logs import get_logger
@@ -72,7 +72,7 @@ def discard(label: str, *, position: int, source: str, consumer: str = "", by: s
             return False
         hold_lane(app, lane_of(letter))
         open_still = open_letters(app, source, consumer).filter(pk=letter.pk)
-        discarded = bool(open_still.update(discarded_at=timezone.now(), discarded_by=by))
+        discarded = bool(open_still.update(discarded_at=Now(), discarded_by=by))
     if discarded:
         log.warning("letter discarded", **_fields(app, letter), by=by)
     return discarded

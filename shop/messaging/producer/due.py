@@ -51,12 +51,12 @@ def due(label: str, consumers: list[str]) -> list[Due]:
     idle: dict[int, tuple[int, int]] = {}
     last = rows[0][-1] if rows else 0
     for pk, _, lane, scanned, in_flight, is_due, _ in rows:
-        if is_due or in_flight or scanned >= last:
+        if in_flight or scanned >= last:
             continue
         after = skip_quiet(app, lane, scanned, last)
         if after is None:
             chosen.add(pk)
-        else:
+        elif not is_due:
             idle[pk] = (lane, after)
     chosen |= _with_news(app, idle, last)
     return [Due(pk, consumer, in_flight) for pk, consumer, _, _, in_flight, *_ in rows if pk in chosen]

@@ -56,7 +56,7 @@ FROM {events}_position
 """
 
 FENCE = f"""
-SELECT setval('{{events}}_position', %(first)s, false);
+SELECT setval('{{events}}_position', %(first)s - 1);
 INSERT INTO {{fence}} (first, last_kept, reason) VALUES (%(first)s, %(last_kept)s, %(reason)s);
 UPDATE {{outbox}} SET epoch = %(first)s, server = {SERVER};
 UPDATE {{subscription}} SET batch = NULL, after = NULL, through = NULL, sent_at = NULL, types = NULL, types_of = NULL,

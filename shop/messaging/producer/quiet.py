@@ -39,14 +39,22 @@ def is_near(position: int, last: int) -> bool:
     return position >= (last // partitions.SIZE - 1) * partitions.SIZE - 1
 
 
+def remembered(label: str, lane: int, after: int, last: int) -> int:
+    """Return the position up to which it is known already that the lane has no row after ``after``; ask nobody."""
+    known_after, known_to = _quiet.get((label, lane), (after, after))
+    if known_to > last:  # the sequence was set back: by a restore, to another history
+        _quiet.pop((label, lane), None)
+        return after
+    return known_to if known_after <= after <= known_to else after
+
+
 def skip_quiet(app: ContextConfig, lane: int, after: int, last: int) -> int | None:
     """Return the position after which the lane's next row is to be looked for; ``None`` if there is one before.
 
     It is ``after`` where that is near ``last``, the sequence's last value. Not for a transaction that holds locks.
     """
-    known_after, known_to = _quiet.get((app.label, lane), (after, after))
-    if known_to > last or not known_after <= after <= known_to:  # the sequence was set back, or a consumer rewound
-        known_after = known_to = after
+    known_to = remembered(app.label, lane, after, last)
+    known_after = _quiet[app.label, lane][0] if known_to != after else after
     if is_near(known_to, last):
         return known_to
     table: str = app.table(models.OutboxEvent)._meta.db_table

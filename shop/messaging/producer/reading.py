@@ -10,6 +10,7 @@ from django.db import connections
 from shop.messaging import models
 from shop.messaging.batches import ANNULLED, CloudEvent, cloud_event
 from shop.messaging.contexts import context
+from shop.messaging.producer.quiet import remembered
 from shop.setwise import arrays
 
 # A lane's rows after ``scanned`` are compared and ordered by the pair (lane, position), and by the position alone
@@ -32,7 +33,7 @@ FROM (
         FROM (
             SELECT *, type = ANY(%(types)s) AS wanted FROM {outbox}
             WHERE (lane, position) > (%(lane)s, %(after)s) AND (lane, position) <= (%(lane)s, %(through)s)
-            AND position > %(after)s AND position <= %(through)s
+            AND position >= %(after)s + 1 AND position <= %(through)s
             ORDER BY lane, position LIMIT %(rows)s
         ) AS page
     ) AS sized
@@ -56,6 +57,8 @@ RECENT = 5  # seconds that an event is not looked at again for what undoes it
 
 END = 2**63 - 1
 
+LAST = "SELECT last_value FROM {outbox}_position"
+
 
 class Page(NamedTuple):
     """Rows of a lane: the wanted ones, the last position read, and the time up to which they are all."""
@@ -69,16 +72,19 @@ class Page(NamedTuple):
 def read(label: str, *, lane: int, types: Collection[str], after: int, through: int | None = None) -> Page:
     """A lane's rows after a position: up to the bounds of a batch, or all of them up to ``through``, where that is set.
 
-    What was sent once is never cut again: the bounds may be others by then.
+    What was sent once is never cut again: the bounds may be others by then. Only the partitions between the next
+    rows of the lane and the last position are looked at.
     """
     with connections[context(label).database].cursor() as cursor:
+        cursor.execute(LAST.format(**tables(label)))
+        (last,) = cursor.fetchone()
         cursor.execute(
             PAGE.format(**tables(label)),
             {
                 "types": list(types),
                 "lane": lane,
-                "after": after,
-                "through": END if through is None else through,
+                "after": remembered(label, lane, after, last),
+                "through": last if through is None else through,
                 "rows": settings.RELAY_EVENTS if through is None else None,
                 "bytes": settings.RELAY_BYTES if through is None else END,
             },

@@ -43,6 +43,7 @@ def test_beat_scans_its_outbox_makes_its_partitions_and_sends_its_sweeps() -> No
     assert entries == {
         "scan-outbox-sample": ("shop.messaging.tasks.scan_outbox", "sample.relay"),
         "create-partitions-sample": ("shop.messaging.tasks.create_partitions", "sample.relay"),
+        "ask-sources-sample": ("shop.messaging.tasks.ask_sources", "sample"),
         "retry-letters-sample": ("shop.messaging.tasks.retry_letters", "sample"),
         "forget-greetings": ("tests.contexts.sample.tasks.forget_greetings", "sample"),
     }
@@ -60,6 +61,7 @@ def test_its_roles_have_their_permissions_and_operators_its_machinery(shop: Shop
         "change_cursor",
         "view_deadletter",
         "change_deadletter",
+        "view_letterretry",
     }
 
 
@@ -72,6 +74,8 @@ def test_the_admin_shows_it_and_its_machinery(shop: Shop, boss: Browser) -> None
     }
     assert groups["Sample"] == ["Greetings"]
     machinery = {title for title in groups["Machinery"] if title.startswith("Sample")}
-    assert machinery == {f"Sample: {what}" for what in ("events", "subscriptions", "cursors", "dead letters")}
-    for model in ("greeting", "outboxevent", "subscription", "cursor", "deadletter"):
+    assert machinery == {
+        f"Sample: {what}" for what in ("events", "subscriptions", "cursors", "dead letters", "retries")
+    }
+    for model in ("greeting", "outboxevent", "subscription", "cursor", "deadletter", "letterretry"):
         assert boss.listed(f"sample_{model}").status_code == 200

@@ -8,6 +8,7 @@ from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from shop.console.databases import create_missing
+from shop.console.introduction import introduce
 
 
 class Command(migrate.Command):
@@ -32,3 +33,5 @@ class Command(migrate.Command):
                 name = connections[alias].settings_dict["NAME"]
                 state = f"{len(changed)} migrations" if changed else "up to date"
                 self.stdout.write(f"{alias}: database {name} {'created, ' if created else ''}{state}")
+        if not (options["plan"] or options["check_unapplied"]):
+            introduce(aliases)

@@ -144,7 +144,7 @@ def _faults(stack: dict[str, Any], seed: int, seconds: float) -> list[Fault]:
         impossible.add(Kind.BROKER_WIPED)
     if "postgres" not in stack["servers"] or not Postgres(settings.INSTANCE).durable:
         impossible.add(Kind.POSTGRES_RESTARTED)
-    consumers = [app.label for app in contexts() if "cursor" in app.models]
+    consumers = [app.label for app in contexts() if app.consumes]
     return plan(seed, seconds=seconds, contexts=consumers, kinds=set(Kind) - impossible)
 
 
