@@ -63,4 +63,4 @@ def retry_letters(context: str) -> None:
         return
     if step.applied and contexts.context(context).publishes:
         wake(context)  # what the reaction recorded goes out at once
-    retries.call_worker(context, source=step.source)
+    retries.call_worker(context, source=step.source, consumer=step.consumer)

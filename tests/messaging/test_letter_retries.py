@@ -1,17 +1,20 @@
 """An operator's retry: noted before it begins, done by a worker, once, and the row tells what came of it."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connections
 
 from readmodel.models import Cursor, DeadLetter, LetterRetry
+from shop.messaging import consumers
 from shop.messaging.batches import Received
 from shop.messaging.consumer import retries
+from shop.messaging.consumer.deadletters import discard
 from shop.messaging.retry import Retry
 from tests.harness import Delivery, eventually, in_background, waiting_for_locks
-from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
+from tests.messaging.probe import CONSUMER, NAME, SOURCE, Probe, in_lane
 
 A, B = in_lane(0, 2)
 
@@ -149,7 +152,7 @@ def test_a_request_is_taken_by_one_of_two_workers(parked: Probe) -> None:
     finally:
         connection.rollback()
         connection.close()
-    assert first.result(10) == (SOURCE, 2)
+    assert first.result(10) == (NAME, SOURCE, 2)
     assert parked.noted() == [1, 3]
 
 
@@ -179,6 +182,21 @@ def test_a_moment_that_passes_is_waited_for(parked: Probe) -> None:
     ask(A)
     parked.deliveries.run()
     assert parked.noted() == [1, 3]
+
+
+def test_the_letters_of_a_reaction_with_a_name_of_its_own_are_retried_and_discarded(
+    parked: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = replace(CONSUMER, reaction="named")
+    monkeypatch.setitem(consumers._consumers, (named.name, SOURCE), named)
+    DeadLetter.objects.update(consumer=named.name)
+    Cursor.objects.filter(source=SOURCE).update(consumer=named.name)
+    retries.request(NAME, source=SOURCE, keys=[A], by="ada", consumer=named.name)
+    assert retries.call_worker(NAME, source=SOURCE, consumer=named.name)
+    parked.deliveries.run()
+    assert parked.noted() == [1, 3]
+    assert discard(NAME, position=DeadLetter.objects.get().position, source=SOURCE, consumer=named.name)
+    assert open_keys() == []
 
 
 # A group, as a canary

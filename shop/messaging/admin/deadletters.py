@@ -66,14 +66,14 @@ class DeadLetterPage(ReadOnlyPage):
     def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         asked = unfinished(self.opts.app_label)
         for row in rows:
-            row.retry = None if row.discarded_at else asked.get((row.source, row.key))
+            row.retry = None if row.discarded_at else asked.get((row.consumer, row.source, row.key))
 
     def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
         return [
             Panel(title="Error", text=row.error),
             Panel(title="Traceback", text=row.traceback, empty="None: it was not tried, or killed its worker."),
             Panel(title="Event", text=pretty(event_of(row))),
-            retries_of(self.opts.app_label, source=row.source, key=row.key),
+            retries_of(self.opts.app_label, consumer=row.consumer, source=row.source, key=row.key),
         ]
 
     @admin.display(description="error")
@@ -96,7 +96,7 @@ class DeadLetterPage(ReadOnlyPage):
 
     @admin.action(permissions=["operate"], description="Retry the letters' keys, each in order")
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        letters = {(row.source, row.key): row for row in queryset.filter(discarded_at=None)}
+        letters = {(row.consumer, row.source, row.key): row for row in queryset.filter(discarded_at=None)}
         self._request(request, [(letter, [letter.key]) for letter in letters.values()])
 
     @admin.action(
@@ -156,9 +156,9 @@ def request_retry(page: Page, request: HttpRequest, letter: Any, keys: Sequence[
     label, name = page.opts.app_label, f"key {keys[0]} of {letter.source}"
     if len(keys) > 1:
         name = f"{len(keys)} keys of {letter.source}, from {keys[0]} on"
-    retries.request(label, source=letter.source, keys=keys, by=request.user.get_username())
+    retries.request(label, source=letter.source, keys=keys, by=request.user.get_username(), consumer=letter.consumer)
     page.log_change(request, letter, f"Asked for a retry of {name}.")
-    if retries.call_worker(label, source=letter.source):
+    if retries.call_worker(label, source=letter.source, consumer=letter.consumer):
         return messages.SUCCESS, f"A worker will retry {name}. What comes of it is in the list of retries."
     return messages.WARNING, (
         f"The retry of {name} is noted, but the broker is away: a worker takes it up once the broker is back."
@@ -168,25 +168,26 @@ def request_retry(page: Page, request: HttpRequest, letter: Any, keys: Sequence[
 def groups_of(model: type[Any], chosen: QuerySet[Any]) -> list[tuple[Any, list[str]]]:
     """For each kind of failure among the chosen keys, its first letter, and the keys of all open letters of that kind.
 
-    A kind is (source, type, error) of the letter that holds up a key, which is the key's first.
+    A kind is (consumer, source, type, error) of the letter that holds up a key, which is the key's first.
     """
-    letters = model._default_manager.filter(discarded_at=None)
-    kinds: dict[tuple[str, str, str], Any] = {}
-    for source, key in chosen.values_list("source", "key").order_by("position").distinct():
-        first = letters.filter(source=source, key=key).order_by("position").first()
-        if first is not None:
-            kinds.setdefault((source, first.type, first.error), first)
-    alike = {kind: letters.filter(source=kind[0], type=kind[1], error=kind[2]) for kind in kinds}
-    return [
-        (first, list(dict.fromkeys(alike[kind].order_by("position").values_list("key", flat=True))))
-        for kind, first in kinds.items()
-    ]
+    letters = model._default_manager.filter(discarded_at=None).order_by("position")
+    kinds: dict[tuple[str, ...], Any] = {}
+    for consumer, source, key in dict.fromkeys(chosen.order_by("position").values_list("consumer", "source", "key")):
+        if first := letters.filter(consumer=consumer, source=source, key=key).first():
+            kinds.setdefault((consumer, source, first.type, first.error), first)
+    groups = []
+    for (consumer, source, kind, error), first in kinds.items():
+        alike = letters.filter(consumer=consumer, source=source, type=kind, error=error)
+        groups.append((first, list(dict.fromkeys(alike.values_list("key", flat=True)))))
+    return groups
 
 
 def discard(page: Page, request: HttpRequest, letter: Any) -> bool:
     """Discard a letter, and log it; whether it was open."""
     who = request.user.get_username()
-    discarded = deadletters.discard(page.opts.app_label, position=letter.position, source=letter.source, by=who)
+    discarded = deadletters.discard(
+        page.opts.app_label, position=letter.position, source=letter.source, consumer=letter.consumer, by=who
+    )
     if discarded:
         page.log_change(request, letter, "Discarded.")
     return discarded

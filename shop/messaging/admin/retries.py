@@ -77,15 +77,17 @@ def outcome_of(row: Any) -> str:
     return f"Waits for a worker.{progress}"
 
 
-def unfinished(label: str) -> dict[tuple[str, str], Any]:
-    """The requests that have not ended, by (source, key): the latest of each."""
+def unfinished(label: str) -> dict[tuple[str, str, str], Any]:
+    """The requests that have not ended, by (consumer, source, key): the latest of each."""
     rows = context(label).table(models.LetterRetry).objects.filter(ended_at=None).order_by("id")
-    return {(row.source, key): row for row in rows for key in row.keys[row.done :]}
+    return {(row.consumer, row.source, key): row for row in rows for key in row.keys[row.done :]}
 
 
-def retries_of(label: str, *, source: str, key: str) -> Panel:
+def retries_of(label: str, *, consumer: str, source: str, key: str) -> Panel:
     """The latest requests for a key."""
-    rows = context(label).table(models.LetterRetry).objects.filter(source=source, keys__contains=[key])
+    rows = (
+        context(label).table(models.LetterRetry).objects.filter(consumer=consumer, source=source, keys__contains=[key])
+    )
     return Panel(
         title="Retries",
         headers=("Requested at (UTC)", "By", "State", "Outcome"),

@@ -22,16 +22,22 @@ from shop.messaging.contexts import ContextConfig, context
 log = get_logger(__name__)
 
 
-def retry(label: str, *, source: str, key: str) -> int:
+def retry(label: str, *, source: str, key: str, consumer: str = "") -> int:
     """Apply a key's letters in order until one fails again; how many were applied.
 
+    :param consumer: its name, where that is not the context's.
     :raises Exception: a transient failure; what was applied before it stays applied.
     """
-    return sum(1 for _ in applied(label, source=source, key=key))
+    return sum(1 for _ in applied(label, source=source, key=key, consumer=consumer))
 
 
 def applied(
-    label: str, *, source: str, key: str, before_each: Callable[[Any], None] = lambda letter: None
+    label: str,
+    *,
+    source: str,
+    key: str,
+    consumer: str = "",
+    before_each: Callable[[Any], None] = lambda letter: None,
 ) -> Iterator[Any]:
     """Apply a key's letters in order, each in a transaction of its own, and yield each once that is committed.
 
@@ -43,7 +49,7 @@ def applied(
     :raises Exception: a transient failure.
     """
     app = context(label)
-    letters = open_letters(app, source).filter(key=key).order_by("position")
+    letters = open_letters(app, source, consumer).filter(key=key).order_by("position")
     while letter := letters.first():
         before_each(letter)
         if not _apply_first(app, letters, letter):
@@ -52,7 +58,7 @@ def applied(
         yield letter
 
 
-def discard(label: str, *, position: int, source: str, by: str = "") -> bool:
+def discard(label: str, *, position: int, source: str, consumer: str = "", by: str = "") -> bool:
     """Give a letter up: its event never takes effect here, and no longer holds up its key.
 
     The row stays, for the record and for the audit. False if there was no such open letter.
@@ -61,11 +67,11 @@ def discard(label: str, *, position: int, source: str, by: str = "") -> bool:
     """
     app = context(label)
     with transaction.atomic(using=app.database):
-        letter = open_letters(app, source).filter(position=position).first()
+        letter = open_letters(app, source, consumer).filter(position=position).first()
         if letter is None:
             return False
         hold_lane(app, lane_of(letter))
-        open_still = open_letters(app, source).filter(pk=letter.pk)
+        open_still = open_letters(app, source, consumer).filter(pk=letter.pk)
         discarded = bool(open_still.update(discarded_at=Now(), discarded_by=by))
     if discarded:
         log.warning("letter discarded", **_fields(app, letter), by=by)

@@ -31,23 +31,25 @@ STEPS = (1, 2, 5, 10, 20, 50)  # keys; the last again and again
 class Step(NamedTuple):
     """What was done of a request."""
 
+    consumer: str
     source: str
     applied: int
 
 
-def request(label: str, *, source: str, keys: Sequence[str], by: str) -> Any:
+def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> Any:
     """Note that the letters of these keys are to be retried, key by key; the row.
 
+    :param consumer: its name, where that is not the context's.
     :param by: who asks for it.
     """
     retries = context(label).table(models.LetterRetry).objects
-    return retries.create(consumer=label, source=source, keys=list(keys), requested_by=by)
+    return retries.create(consumer=consumer or label, source=source, keys=list(keys), requested_by=by)
 
 
-def call_worker(label: str, *, source: str) -> bool:
+def call_worker(label: str, *, source: str, consumer: str = "") -> bool:
     """Have a worker of the context look for requests now. False if the broker is away: beat will have it look."""
     with suppress(BrokerAway):
-        broker.send(broker.RETRY, consumer_of(label, source).queue, context=label)
+        broker.send(broker.RETRY, consumer_of(consumer or label, source).queue, context=label)
         return True
     return False
 
@@ -68,7 +70,7 @@ def run_step(label: str) -> Step | None:
         asked.done += 1
     asked.applied += applied
     _note_outcome(app, asked, failure)
-    return Step(asked.source, applied)
+    return Step(asked.consumer, asked.source, applied)
 
 
 def _take(app: ContextConfig) -> Any:
@@ -90,7 +92,9 @@ def _retry_key(app: ContextConfig, asked: Any, key: str) -> tuple[int, str]:
     count, patience = 0, Patience()
     for failures in range(1, TRIES + 1):
         try:
-            for _ in deadletters.applied(app.label, source=asked.source, key=key, before_each=begin):
+            for _ in deadletters.applied(
+                app.label, source=asked.source, key=key, consumer=asked.consumer, before_each=begin
+            ):
                 count += 1
             break
         except Exception as error:
@@ -100,14 +104,14 @@ def _retry_key(app: ContextConfig, asked: Any, key: str) -> tuple[int, str]:
             if failures == TRIES:
                 return count, f"The moment is bad, and the letters are kept: {described(error)}"
             patience.pause(failures)
-    first = deadletters.open_letters(app, asked.source).filter(key=key).order_by("position").first()
+    first = deadletters.open_letters(app, asked.source, asked.consumer).filter(key=key).order_by("position").first()
     return count, "" if first is None else f"#{first.position}: {first.error}"
 
 
 def _note_outcome(app: ContextConfig, asked: Any, failure: str) -> None:
     """It has ended, or its next step is pending."""
     if failure or asked.done >= len(asked.keys):
-        left = deadletters.open_letters(app, asked.source).filter(key__in=asked.keys).count()
+        left = deadletters.open_letters(app, asked.source, asked.consumer).filter(key__in=asked.keys).count()
         _same(app, asked).update(
             done=asked.done, applied=asked.applied, left=left, error=storable(failure), ended_at=Now()
         )
