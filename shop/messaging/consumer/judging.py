@@ -87,9 +87,14 @@ def _disagreement(consumer: Consumer, message: BatchMessage, moved_under: Set[st
 
 
 def _difference(message: BatchMessage, cursor: Cursor) -> str:
-    """How the batch contradicts the last event seen, if it reaches back over it."""
+    """How the batch contradicts the last event seen, if it reaches back over it.
+
+    Within an epoch: what a fence says was undone is another matter.
+    """
     last = cursor.last_event
-    if last is None or not message.after < last["position"] <= message.through or last["type"] not in message.types:
+    if last is None or message.epoch != cursor.epoch:
+        return ""
+    if not message.after < last["position"] <= message.through or last["type"] not in message.types:
         return ""
     times = [event["time"] for event in message.events if int(event["id"]) == last["position"]]
     if times == [last["time"]]:
