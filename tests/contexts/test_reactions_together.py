@@ -39,7 +39,7 @@ PAIRS = [
     for one, other in combinations_with_replacement(
         sorted(consumers._consumers.values(), key=lambda consumer: consumer.task), 2
     )
-    if one.context == other.context
+    if one.context == other.context != "sample"
 ]
 
 

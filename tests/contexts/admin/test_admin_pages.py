@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db import connections
+from django.db import InterfaceError, connections
 from django.urls import reverse
 
 from shop.messaging import models as messaging
@@ -114,3 +114,12 @@ def test_a_database_that_is_down_costs_the_pages_of_its_context_and_no_others(
         assert boss.listed("readmodel_orderview").status_code == 200
         orders.close()
     assert boss.listed("orders_order").status_code == 200
+
+
+def test_a_connection_that_is_lost_midway_is_answered_as_a_database_that_is_down(boss: Browser) -> None:
+    def lost(*args: object) -> None:
+        raise InterfaceError("connection already closed")
+
+    with connections["orders"].execute_wrapper(lost):
+        assert boss.listed("orders_order").status_code == 503
+        assert boss.listed("inventory_claim").status_code == 200
