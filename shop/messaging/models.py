@@ -301,6 +301,14 @@ class Cursor(models.Model):
         """Reset the attempt counts: the batch is done, or failed without killing its worker."""
         self.attempts, self.alone, self.alone_attempts = 0, None, 0
 
+    def note_poisonous(self) -> None:
+        """One more event in a row is poisonous."""
+        self.poisonous += 1
+
+    def note_sound(self) -> None:
+        """The last events were applied."""
+        self.poisonous = 0
+
     def advance(self, *, to: int, last_event: Mapping[str, Any] | None) -> None:
         """Everything up to ``to`` is applied, or parked."""
         self.position = to

@@ -11,9 +11,10 @@ step, so that batches get their turn in between; the first key that fails again 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -36,7 +37,7 @@ class Step(NamedTuple):
     applied: int
 
 
-def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> Any:
+def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> models.LetterRetry:
     """Note that the letters of these keys are to be retried, key by key; the row.
 
     :param consumer: its name, where that is not the context's.
@@ -73,7 +74,7 @@ def run_step(label: str) -> Step | None:
     return Step(asked.consumer, asked.source, applied)
 
 
-def _take(app: ContextConfig) -> Any:
+def _take(app: ContextConfig) -> models.LetterRetry | None:
     """One worker gets it; whoever comes at the same time gets the next."""
     pending = app.table(models.LetterRetry).objects.filter(began_at=None, ended_at=None).order_by("pk")
     with transaction.atomic(using=app.database):
@@ -83,10 +84,10 @@ def _take(app: ContextConfig) -> Any:
     return asked
 
 
-def _retry_key(app: ContextConfig, asked: Any, key: str) -> tuple[int, str]:
+def _retry_key(app: ContextConfig, asked: models.LetterRetry, key: str) -> tuple[int, str]:
     """Apply a key's letters; how many were, and why the next one was not."""
 
-    def begin(letter: Any) -> None:
+    def begin(letter: models.DeadLetter) -> None:
         _same(app, asked).update(began_at=Now(), position=letter.position)
 
     count, patience = 0, Patience()
@@ -108,7 +109,7 @@ def _retry_key(app: ContextConfig, asked: Any, key: str) -> tuple[int, str]:
     return count, "" if first is None else f"#{first.position}: {first.error}"
 
 
-def _note_outcome(app: ContextConfig, asked: Any, failure: str) -> None:
+def _note_outcome(app: ContextConfig, asked: models.LetterRetry, failure: str) -> None:
     """It has ended, or its next step is pending."""
     if failure or asked.done >= len(asked.keys):
         left = deadletters.open_letters(app, asked.source, asked.consumer).filter(key__in=asked.keys).count()
@@ -119,5 +120,5 @@ def _note_outcome(app: ContextConfig, asked: Any, failure: str) -> None:
         _same(app, asked).update(done=asked.done, applied=asked.applied, began_at=None, position=None)
 
 
-def _same(app: ContextConfig, asked: Any) -> Any:
+def _same(app: ContextConfig, asked: models.LetterRetry) -> QuerySet[models.LetterRetry]:
     return app.table(models.LetterRetry).objects.filter(pk=asked.pk)
