@@ -1,7 +1,9 @@
 """Queries of the orders context, for its views."""
 
+from datetime import datetime
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import QuerySet
 
 from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
@@ -22,6 +24,20 @@ def order(order_id: UUID) -> Order:
     if order is None:
         raise NotFound(f"There is no order {order_id}.")
     return order
+
+
+# One round trip for both: intake is the hot path.
+ADMISSION = """
+SELECT statement_timestamp(), EXISTS (SELECT FROM orders_membercopy WHERE member_id = %s AND NOT active)
+"""
+
+
+def admission(member_id: int) -> tuple[datetime, bool]:
+    """Return the database's time, and whether the member is inactive."""
+    with connections["orders"].cursor() as cursor:
+        cursor.execute(ADMISSION, [member_id])
+        now, inactive = cursor.fetchone()
+    return now, inactive
 
 
 def place_in_queue(order: Order) -> queue_position.Place | None:

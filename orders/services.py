@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from uuid_utils.compat import uuid7
 
+from orders import queries
 from orders.events import KnownReason, TimedOut
-from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
+from orders.models import IdempotencyKey, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
 from shop.errors import DomainError, Invalid, NotFound
 from shop.idempotency import KeyReused
@@ -36,12 +37,15 @@ class MemberInactive(DomainError):
     status = 403
 
 
-def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> tuple[Order, bool]:
+def place_order(
+    *, member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime | None = None
+) -> tuple[Order, bool]:
     """Place an order, or return the one that the same key placed before; and whether it is new.
 
     It needs the orders database alone. The order, its lines, its event and the key are one transaction;
     of two requests with one key at once, the second waits for the first to commit and gets its order.
 
+    :param at: when it is placed; the database's time, unless given.
     :raises OrderRefused: :raises MemberInactive: :raises KeyReused:
     """
     lines = merge(lines)
@@ -57,7 +61,7 @@ def place_order(*, member_id: int, lines: Sequence[Wanted], key: str | None, at:
         return earlier, False
 
 
-def _place_in_a_free_lane(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime) -> Order:
+def _place_in_a_free_lane(member_id: int, lines: Sequence[Wanted], key: str | None, at: datetime | None) -> Order:
     """Place the order, and once more, in a new transaction, if its lane is held or a partition had to be made."""
     try:
         return _place(member_id, lines, key, at, patient=False)
@@ -71,23 +75,28 @@ def _place(
     member_id: int,
     lines: Sequence[Wanted],
     key: str | None,
-    at: datetime,
+    at: datetime | None,
     *,
     id: UUID | None = None,
     patient: bool = True,
 ) -> Order:
     with transaction.atomic(using="orders"):
-        if MemberCopy.objects.filter(member_id=member_id, active=False).exists():
+        now, inactive = queries.admission(member_id)
+        if inactive:
             raise MemberInactive("This member is deactivated and cannot place orders. Ask the shop.")
         offers = ProductCopy.objects.in_bulk([line.sku for line in lines])
         if refused := faults(lines, offers):
             raise OrderRefused(f"{len(refused)} of {len(lines)} lines cannot be ordered.", lines=refused)
         priced = price(lines, offers)
-        order = Order.place(id=id, member_id=member_id, lines=priced, currency=settings.CURRENCY, at=at)
+        order = Order.place(id=id, member_id=member_id, lines=priced, currency=settings.CURRENCY, at=at or now)
         if key is not None:
             order.attach(
                 IdempotencyKey(
-                    user_id=member_id, key=key, fingerprint=_fingerprint(lines), order_id=order.pk, created_at=at
+                    user_id=member_id,
+                    key=key,
+                    fingerprint=_fingerprint(lines),
+                    order_id=order.pk,
+                    created_at=order.placed_at,
                 )
             )
         store(order, patient=patient)

@@ -129,9 +129,7 @@ class PlaceOrder(APIView):
         member_id = member_id_of(request.user)
         body = WantedOrder(data=request.data)
         body.is_valid(raise_exception=True)
-        order, _ = services.place_order(
-            member_id=member_id, lines=body.validated_data["lines"], key=key_of(request), at=database_time("orders")
-        )
+        order, _ = services.place_order(member_id=member_id, lines=body.validated_data["lines"], key=key_of(request))
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
 

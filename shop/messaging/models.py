@@ -302,6 +302,14 @@ class Cursor(models.Model):
         """Reset the attempt counts: the batch is done, or failed without killing its worker."""
         self.attempts, self.alone, self.alone_attempts = 0, None, 0
 
+    def note_poisonous(self) -> None:
+        """Count one more poisonous event in a row."""
+        self.poisonous += 1
+
+    def note_sound(self) -> None:
+        """Reset the count of poisonous events: some were applied."""
+        self.poisonous = 0
+
     def advance(self, *, to: int, last_event: Mapping[str, Any] | None) -> None:
         """Move the cursor: everything up to ``to`` is applied, or parked."""
         self.position = to

@@ -1,5 +1,6 @@
 """The read model: orders with their members' and products' names, however their events come."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.db import connections
 
 from orders.models import Subscription
 from readmodel.models import Cursor, DeadLetter, OrderView
+from readmodel.queries import fresh_at
 from shop.members.services import change_member
 from tests.harness import Shop
 
@@ -138,3 +140,29 @@ def test_a_replay_brings_an_order_that_was_shown_open_to_its_end(ready: Shop) ->
     Subscription.objects.filter(consumer="readmodel").update(acknowledged=0, scanned=0, batch=None, tries=0)
     ready.drain()
     assert ready.view(order).status == "confirmed"
+
+
+# How fresh it is
+
+
+def test_it_is_fresh_only_when_every_lane_of_every_source_was_heard(shop: Shop) -> None:
+    assert fresh_at() is None
+    shop.member()
+    shop.scan("members", "orders")
+    batches = shop.deliveries.take("readmodel")
+    for batch in batches[:-1]:
+        batch.deliver()
+        assert fresh_at() is None, "a lane that was not heard yet may hold anything"
+    batches[-1].deliver()
+    assert fresh_at() == min(cursor.fresh_at for cursor in Cursor.objects.all())
+
+
+def test_a_consumer_that_is_gone_and_a_generation_that_is_being_built_do_not_age_it(shop: Shop) -> None:
+    shop.member()
+    shop.drain()
+    before = fresh_at()
+    assert before is not None
+    Cursor.objects.create(consumer="readmodel.gone", source="orders", lane=0)
+    Cursor.objects.create(consumer="readmodel", source="orders", lane=0, generation=2)
+    Cursor.objects.create(consumer="readmodel", source="closed", lane=0, fresh_at=before - timedelta(days=1))
+    assert fresh_at() == before

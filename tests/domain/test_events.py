@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from orders.events import OutOfStock, TimedOut, UnknownReason, read_reason
 from shop.messaging.events import ClosedType, Event, UnknownEvent, decode, event, event_types
 
+KINDS = [kind for kind in event_types() if not kind.__module__.startswith("tests.")]
+
 WIRE_NAMES = [
     "catalogue.product-added",
     "catalogue.product-changed",
@@ -72,10 +74,10 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 def test_wire_names_are_permanent() -> None:
     """Old events carry them for good: a name that is missing here is a new event's, one too many was renamed."""
-    assert [kind.wire_name for kind in event_types()] == WIRE_NAMES
+    assert [kind.wire_name for kind in KINDS] == WIRE_NAMES
 
 
-@pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.wire_name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.wire_name)
 def test_fields_are_permanent(kind: type[Event]) -> None:
     """They may become more, with defaults; none is renamed or taken away."""
     names = [field.name for field in msgspec.structs.fields(kind)]
@@ -84,7 +86,7 @@ def test_fields_are_permanent(kind: type[Event]) -> None:
     assert all(not field.required for field in msgspec.structs.fields(kind)[len(expected) :])
 
 
-@pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.wire_name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.wire_name)
 def test_every_event_survives_its_way(kind: type[Event]) -> None:
     @settings(max_examples=50, deadline=None)
     @given(values_of(kind))
@@ -96,7 +98,7 @@ def test_every_event_survives_its_way(kind: type[Event]) -> None:
     survives()
 
 
-@pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.wire_name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.wire_name)
 def test_a_reader_ignores_fields_that_it_does_not_know(kind: type[Event]) -> None:
     @settings(max_examples=10, deadline=None)
     @given(values_of(kind))

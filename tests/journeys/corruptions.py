@@ -271,9 +271,16 @@ CORRUPTIONS = {
     ),
     "a wanted event was passed over": (
         "orders",
-        "UPDATE orders_subscription AS s SET scanned = e.position FROM orders_outboxevent AS e "
+        "UPDATE orders_subscription AS s SET scanned = e.position, claim_from = 0, claim_to = e.position, "
+        "claim_types = to_jsonb(array[e.type]) FROM orders_outboxevent AS e "
         "WHERE s.consumer = 'inventory' AND s.lane = e.lane AND e.key = %(undelivered)s",
         {"messaging.skipped"},
+    ),
+    "a type was wanted only from some position on": (
+        "inventory",
+        "UPDATE inventory_cursor SET types = types || jsonb_build_object('orders.order-created', position) "
+        "WHERE source = 'orders' AND position > 0",
+        {"messaging.wanted"},
     ),
     "an event is in another lane than its key's": (
         "inventory",

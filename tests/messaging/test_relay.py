@@ -9,9 +9,11 @@ from django.utils import timezone
 
 from inventory.models import OutboxEvent, Subscription
 from readmodel.models import Cursor
+from shop.messaging import broker
 from shop.messaging.producer import reading
 from shop.messaging.producer.partitions import SIZE
 from shop.messaging.producer.relay import relay
+from tests.harness import Shop
 from tests.messaging.probe import SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
 
 A, B, C = in_lane(0, 3)
@@ -239,3 +241,68 @@ def test_an_empty_batch_comes_only_after_the_idle_time(probe: Probe, settings: A
     assert relay(SOURCE) == 0
     idle = subscription().due_at - timezone.now()
     assert settings.RELAY_IDLE - timedelta(seconds=5) < idle <= settings.RELAY_IDLE
+
+
+# What holds up nobody else
+
+
+def test_a_page_that_cannot_be_read_holds_up_its_own_lane_only(probe: Probe, shop: Shop) -> None:
+    """A row that somebody wrote by hand, with headers that are none."""
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO inventory_outboxevent (lane, type, key, data, headers) "
+            "VALUES (0, 'inventory.stock-changed', 'x', '{}', '[]')"
+        )
+    elsewhere = in_lane(1, 1)
+    probe.publish(*elsewhere)
+    probe.drain()
+    assert probe.noted() == [1]
+    row = subscription()
+    assert (row.batch, row.tries > 0) == (None, True)
+    tries = row.tries
+    relay(SOURCE)
+    assert subscription().tries == tries, "it is left alone until its time comes"
+    due_now()
+    relay(SOURCE)
+    assert subscription().tries == tries + 1
+    OutboxEvent.objects.filter(key="x")._raw_delete(SOURCE)
+    probe.publish(A)
+    due_now()
+    probe.drain()
+    assert probe.noted() == [1, 2]
+
+
+def test_the_broker_is_never_called_while_a_row_is_locked(
+    probe: Probe, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def unlocked(name: str) -> None:
+        calls.append(name)
+        assert not any(connections[alias].in_atomic_block for alias in connections), name
+
+    send = broker.send
+    monkeypatch.setattr(broker, "send", lambda *args, **fields: (unlocked("send"), send(*args, **fields)))
+    monkeypatch.setattr(broker, "is_backed_up", lambda queue: unlocked("is_backed_up"))
+    probe.publish(A, B)
+    probe.batch()
+    due_now()
+    probe.drain()
+    assert set(calls) == {"send", "is_backed_up"}
+    assert probe.noted() == [1, 2]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_when_a_batch_is_due_is_the_database_s_time_whatever_the_host_s_clock_says(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    there = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: there() + timedelta(hours=hours))
+    probe.publish(A)
+    sent = probe.batch()
+    assert relay(SOURCE) == 0, "it is not due again"
+    assert abs(subscription().due_at - there()) < timedelta(minutes=1)
+    sent.deliver()
+    probe.acknowledgement().deliver()
+    fresh_at = Cursor.objects.get(source=SOURCE, lane=0).fresh_at
+    assert abs(fresh_at - there()) < timedelta(minutes=1)

@@ -117,7 +117,7 @@ class Bisection:
             fit = self._park_what_waits(piece)
             if fit:
                 self.consumer.react(Batch(fit, generation=self.message.generation))
-                cursor.poisonous = 0
+                cursor.note_sound()
             failpoint(Failpoint.PIECE_APPLIED)
             self._move(cursor, end, piece)
         self.position = end
@@ -132,7 +132,7 @@ class Bisection:
         try:
             with transaction.atomic(using=self.app.database):
                 cursor = self._locked_cursor()
-                cursor.poisonous += 1
+                cursor.note_poisonous()
                 if cursor.poisonous <= POISONOUS_LIMIT:
                     self._write_letter(event, error, trace, attempts=attempts)
                     failpoint(Failpoint.LETTER_PARKED)

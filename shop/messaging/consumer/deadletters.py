@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -37,8 +38,8 @@ def applied(
     source: str,
     key: str,
     consumer: str = "",
-    before_each: Callable[[Any], None] = lambda letter: None,
-) -> Iterator[Any]:
+    before_each: Callable[[messaging.DeadLetter], None] = lambda letter: None,
+) -> Iterator[messaging.DeadLetter]:
     """Apply a key's letters in order, each in its own transaction, and yield each after the commit.
 
     Each waits for the cursor's lock, so that an arriving batch cannot slip in between: while a letter is
@@ -94,33 +95,31 @@ def resume(label: str, *, source: str, lane: int, consumer: str = "") -> bool:
     return bool(cursors)
 
 
-def open_letters(app: ContextConfig, source: str, consumer: str = "") -> Any:
+def open_letters(app: ContextConfig, source: str, consumer: str = "") -> QuerySet[messaging.DeadLetter]:
     """Return the letters of a source that hold up their keys."""
     return app.table(messaging.DeadLetter).objects.filter(
         consumer=consumer or app.label, source=source, discarded_at=None
     )
 
 
-def _apply_first(app: ContextConfig, letters: Any, letter: Any) -> bool:
-    """Apply the first of a key's letters and delete it. Returns ``False`` if there is none any more, or it failed."""
+def _apply_first(app: ContextConfig, letters: QuerySet[messaging.DeadLetter], letter: messaging.DeadLetter) -> bool:
+    """Apply a key's first letter and delete it. Returns ``False`` if another retry has taken it, or it failed."""
     try:
         with transaction.atomic(using=app.database):
             hold_lane(app, lane_of(letter))
-            letter = letters.first()
-            if letter is None:
+            if letters.first() != letter:
                 return False
             consumer_of(letter.consumer, letter.source).react(Batch([event_of(letter)], generation=letter.generation))
-            letter.delete()
+            letters.filter(pk=letter.pk).delete()
     except Exception as error:
         if is_transient(error):
             raise
-        # It may be gone by now, by another retry's success.
-        message, trace = storable(described(error)), storable_trace(traceback.format_exc())
-        letters.filter(pk=letter.pk).update(error=message, traceback=trace, attempts=letter.attempts + 1)
-        log.warning("letter failed again", **_fields(app, letter), error=message)
+        failure, trace = storable(described(error)), storable_trace(traceback.format_exc())
+        letters.filter(pk=letter.pk).update(error=failure, traceback=trace, attempts=letter.attempts + 1)
+        log.warning("letter failed again", **_fields(app, letter), error=failure)
         return False
     return True
 
 
-def _fields(app: ContextConfig, letter: Any) -> dict[str, Any]:
+def _fields(app: ContextConfig, letter: messaging.DeadLetter) -> dict[str, Any]:
     return {"context": app.label, **lane_of(letter), "position": letter.position, "key": letter.key}

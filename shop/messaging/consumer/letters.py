@@ -69,7 +69,7 @@ def write_letter(
     )
 
 
-def event_of(letter: Any) -> CloudEvent:
+def event_of(letter: models.DeadLetter) -> CloudEvent:
     """Return the event of a letter, as it came."""
     kept = letter.event
     event: CloudEvent = json.loads(kept[AS_TEXT]) if kept.keys() == {AS_TEXT} else kept

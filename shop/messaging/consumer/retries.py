@@ -11,9 +11,10 @@ step, so that batches get their turn in between; the first key that fails again 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerAway
 
@@ -36,7 +37,7 @@ class Step(NamedTuple):
     applied: int
 
 
-def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> Any:
+def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> models.LetterRetry:
     """Note that the letters of these keys are to be retried, key by key; return the row.
 
     :param consumer: its name, where that is not the context's.
@@ -73,7 +74,7 @@ def run_step(label: str) -> Step | None:
     return Step(row.consumer, row.source, applied)
 
 
-def _take(app: ContextConfig) -> Any:
+def _take(app: ContextConfig) -> models.LetterRetry | None:
     """Take the oldest request. Another worker at the same time gets the next."""
     pending = app.table(models.LetterRetry).objects.filter(began_at=None, ended_at=None).order_by("pk")
     with transaction.atomic(using=app.database):
@@ -83,10 +84,10 @@ def _take(app: ContextConfig) -> Any:
     return row
 
 
-def _retry_key(app: ContextConfig, row: Any, key: str) -> tuple[int, str]:
+def _retry_key(app: ContextConfig, row: models.LetterRetry, key: str) -> tuple[int, str]:
     """Apply a key's letters; return how many were applied, and why the next one was not."""
 
-    def begin(letter: Any) -> None:
+    def begin(letter: models.DeadLetter) -> None:
         _same(app, row).update(began_at=Now(), position=letter.position)
 
     count, patience = 0, Patience()
@@ -108,7 +109,7 @@ def _retry_key(app: ContextConfig, row: Any, key: str) -> tuple[int, str]:
     return count, "" if first is None else f"#{first.position}: {first.error}"
 
 
-def _note_outcome(app: ContextConfig, row: Any, failure: str) -> None:
+def _note_outcome(app: ContextConfig, row: models.LetterRetry, failure: str) -> None:
     """Note that the request has ended, or that its next step is pending."""
     if failure or row.done >= len(row.keys):
         left = deadletters.open_letters(app, row.source, row.consumer).filter(key__in=row.keys).count()
@@ -117,5 +118,5 @@ def _note_outcome(app: ContextConfig, row: Any, failure: str) -> None:
         _same(app, row).update(done=row.done, applied=row.applied, began_at=None, position=None)
 
 
-def _same(app: ContextConfig, row: Any) -> Any:
+def _same(app: ContextConfig, row: models.LetterRetry) -> QuerySet[models.LetterRetry]:
     return app.table(models.LetterRetry).objects.filter(pk=row.pk)

@@ -11,6 +11,7 @@ A restore that keeps both (``pg_restore``, a copied folder) cannot be seen from 
 same by hand, before anything writes.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,10 +109,11 @@ def fence(label: str, *, reason: str = "") -> int | None:
             first, last_kept = cursor.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
             add_partitions(cursor, names["events"], first, AHEAD + 1)
         with connection.transaction():
-            why = reason or f"the server is {server}, and was {recorded or 'not recorded'}"
+            why = reason or (f"the server is {server}, and was {recorded}" if recorded else "the outbox begins here")
             cursor.execute(FENCE.format(**names), {"first": first, "last_kept": last_kept, "reason": why})
             failpoint(Failpoint.FENCED)
-    log.warning("outbox fenced", context=label, epoch=first, last_kept=last_kept, reason=why)
+    level = logging.WARNING if recorded or last_kept else logging.INFO  # a new outbox begins so
+    log.log(level, "outbox fenced", context=label, epoch=first, last_kept=last_kept, reason=why)
     return int(first)
 
 
