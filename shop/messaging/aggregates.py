@@ -21,7 +21,7 @@ class Recorded(NamedTuple):
 
 
 class UnableToStore(RuntimeError):
-    """The aggregate, or the transaction, is not one that ``store`` can write."""
+    """``store`` cannot write this aggregate, or not in this transaction."""
 
 
 class AggregateQuerySet(models.QuerySet[Any]):
@@ -54,11 +54,11 @@ class Aggregate(models.Model):
 
     @property
     def key(self) -> str:
-        """The aggregate's identity in the outbox: events of one key take effect in order."""
+        """Identifies the aggregate in the outbox: events of one key take effect in order."""
         return str(self.pk)
 
     def record(self, event: Event) -> None:
-        """Say that something happened. It is published when the aggregate is stored."""
+        """Record that something happened. It is published when the aggregate is stored."""
         self._recorded.append(Recorded(event, current_headers()))
 
     def record_latest(self, event: Event) -> None:
@@ -92,8 +92,8 @@ def store(*aggregates: Aggregate, patient: bool = True) -> None:
 
     :param patient: wait for a lane that another transaction holds, as long as ``lock_timeout`` allows.
     :raises UnableToStore: outside a transaction, for a second time in one, or for aggregates of two databases.
-    :raises LaneHeld: if not patient, and a lane is held: begin the transaction anew.
-    :raises PartitionMissing: if the outbox had no partition; it has one now: begin the transaction anew.
+    :raises LaneHeld: if not patient, and a lane is held: run the transaction again.
+    :raises PartitionMissing: if the outbox had no partition; it has one now: run the transaction again.
     """
     if not aggregates:
         return
@@ -137,9 +137,9 @@ def _once_in_a_transaction(alias: str, aggregates: tuple[Aggregate, ...]) -> Non
 
 
 class _Stored:
-    """Marks a transaction that has stored. Only its commit makes the aggregates' events a thing of the past:
+    """Marks a transaction that has stored. Only its commit clears what the aggregates recorded.
 
-    after a rollback they are as they were, so that storing them again writes and publishes the same again.
+    After a rollback they are as they were, so that storing them again writes and publishes the same again.
     """
 
     def __init__(self, alias: str, aggregates: tuple[Aggregate, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The messaging as a Django app: it has no tables of its own, each context has them."""
+"""The messaging as a Django app. It has no tables: each context has its own."""
 
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
@@ -9,5 +9,5 @@ class MessagingConfig(AppConfig):
     label = "messaging"
 
     def ready(self) -> None:
-        """Know every consumer, in web processes too: an operator retries dead letters from the admin."""
+        """Load every context's consumers, in web processes too: the admin shows them."""
         autodiscover_modules("tasks")

@@ -14,7 +14,7 @@ CloudEvent = Mapping[str, Any]
 """CloudEvents 1.0 in JSON; ``id`` is the position, ``subject`` the aggregate's key."""
 
 ANNULLED = "annulled"
-"""An attribute of an event that a later one of its key undoes."""
+"""The attribute of an event that a later one of its key undoes."""
 
 
 class Identity(NamedTuple):
@@ -27,8 +27,8 @@ class Identity(NamedTuple):
 class Message:
     """What travels between a relay and a consumer.
 
-    The fields without a default are those of 1.0, which refuses arguments that it does not know: the others travel
-    as extensions beside them, in the headers of the Celery message. Whatever is not known here is left unread.
+    The fields without a default are those of 1.0, which refuses arguments that it does not know. So the others travel
+    as extensions, in the headers of the Celery message. Fields that are not known here are ignored.
     """
 
     __slots__ = ()
@@ -40,12 +40,12 @@ class Message:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What travels beside them."""
+        """The fields that travel in the message's headers."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.default is not MISSING}  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:
-        """A message as it came."""
+        """Read a message as it came."""
         return cls(**{field.name: message[field.name] for field in fields(cls) if field.name in message})  # type: ignore[arg-type]
 
 
@@ -54,8 +54,8 @@ class BatchMessage(Message):
     """What the relay sends: the wanted ``events`` of a lane with ``after`` < position ≤ ``through``.
 
     ``types`` is what it was filtered by. ``time`` (RFC 3339): everything that the lane held before then is
-    covered by ``through``; not said when a batch is sent again. A batch may be empty: it asks an idle
-    consumer for its cursor, or moves it over events that it does not want.
+    covered by ``through``; ``None`` when a batch is sent again. A batch may be empty: it asks an idle consumer
+    for its cursor, or moves it over events that it does not want.
     """
 
     id: str
@@ -73,11 +73,11 @@ class BatchMessage(Message):
     fences: Sequence[tuple[int, int]] = ()
     """(first, last kept) of each fence after ``after``, oldest first."""
     lanes: int | None = None
-    """How many the source's outbox has."""
+    """How many lanes the source's outbox has."""
 
     @property
     def uuid(self) -> UUID:
-        """Its id."""
+        """The batch's id."""
         return UUID(self.id)
 
     @property
@@ -90,7 +90,7 @@ class BatchMessage(Message):
 class Acknowledgement(Message):
     """What a consumer answers: how far its ``cursor`` is, or why it took nothing.
 
-    It names the batch that it answers, and the outbox that it is from.
+    It names the batch that it answers, and the outbox that sent the batch.
     """
 
     source: str
@@ -105,7 +105,7 @@ class Acknowledgement(Message):
     refused: str = ""
     """Why the consumer takes nothing from this outbox."""
     gone: bool = False
-    """Whether there is no such generation of the consumer any more."""
+    """Whether the generation of the consumer was abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ class Received:
     data: Event
     headers: Mapping[str, str]
     annulled: bool
-    """Whether a later event of its key, which is in the log already, undoes it: see :func:`consumes`."""
+    """Whether a later event of its key, in the log already when this one was sent, undoes it: see ``consumes``."""
 
 
 def cloud_event(
     *, source: str, position: int, type: str, key: str, data: Any, headers: Mapping[str, str], time: str
 ) -> CloudEvent:
-    """An outbox row as it travels."""
+    """Return an outbox row as it travels."""
     return {
         "specversion": "1.0",
         "id": str(position),
@@ -157,12 +157,12 @@ class Batch:
                 yield event
 
     def of(self, *types: type[E]) -> list[E]:
-        """The facts of the given types alone, in order: for loading what the batch touches."""
+        """Return the events of the given types, decoded and in order: for loading what the batch touches."""
         return [event.data for event in self.events if isinstance(event.data, types)]
 
 
 def position_of(event: CloudEvent) -> int:
-    """The position of an event in its source's outbox."""
+    """Return the position of an event in its source's outbox."""
     return int(event["id"])
 
 

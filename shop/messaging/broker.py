@@ -3,7 +3,7 @@
 Queues have the same names in code, commands and docs in every deployment (``orders``, ``orders.relay``): Celery
 knows them as aliases. On the broker they carry ``QUEUE_PREFIX``, see :func:`name_of`.
 
-No call here is for inside a database transaction: a broker that hangs takes seconds to be given up.
+Call nothing here inside a database transaction: giving up a broker that hangs takes seconds.
 """
 
 from collections.abc import Mapping
@@ -30,17 +30,17 @@ RETRY = "shop.messaging.tasks.retry_letters"
 
 
 def relay_queue(context: str) -> str:
-    """The queue of a context's scans and acknowledgements."""
+    """Return the queue of a context's scans and acknowledgements."""
     return context + RELAY_SUFFIX
 
 
 def name_of(queue: str) -> str:
-    """What a queue is called on the broker."""
+    """Return a queue's name on the broker."""
     return f"{settings.QUEUE_PREFIX}{queue}"
 
 
 def context_of(queue: str) -> str:
-    """The context whose queue it is, by either of its names."""
+    """Return the context of a queue, given by either of its names."""
     return queue.removeprefix(settings.QUEUE_PREFIX).removesuffix(RELAY_SUFFIX)
 
 
@@ -55,20 +55,20 @@ def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **argum
 
 
 def extensions_of(request: Any) -> dict[str, Any]:
-    """What came with a task beside its arguments, from its ``request``."""
+    """Return the extensions that came with a task, from its ``request``."""
     return dict((request.headers or {}).get(EXTENSIONS) or {})
 
 
 def is_backed_up(queue: str) -> bool:
-    """Whether nobody empties the queue: whatever else is sent to it would only pile up there.
+    """Return whether nobody empties the queue: whatever else is sent to it would only pile up.
 
-    ``expires`` alone does not do: an expired message stays where it is until a worker takes it.
+    ``expires`` would not help: an expired message stays in the queue until a worker takes it.
     """
     return waiting_in(queue) >= limit_of(queue)
 
 
 def waiting_in(queue: str) -> int:
-    """How many messages wait in a queue; 0 while there is no such queue, or no broker: sending will say so."""
+    """Return how many messages wait in a queue; 0 if there is no such queue, or no broker: sending then fails."""
     connections: Any = current_app.pool
     with connections.acquire(block=True) as connection:
         try:
@@ -80,12 +80,12 @@ def waiting_in(queue: str) -> int:
 
 
 def limit_of(queue: str) -> int:
-    """How many messages may wait in a queue: twice what it holds when all is busy, and :data:`QUEUE_LIMIT` at least."""
+    """Return how many messages may wait in a queue: twice :func:`busy`, and at least :data:`QUEUE_LIMIT`."""
     return max(QUEUE_LIMIT, 2 * busy(queue))
 
 
 def busy(queue: str) -> int:
-    """How many messages a queue holds at most while its workers keep up, without those of beat.
+    """Return how many messages a queue holds at most while its workers keep up, without those of beat.
 
     That is a batch for each consumer of its context and lane of the source, or an acknowledgement for each consumer
     of its outbox and lane. Lanes are those that the settings know: another producer's database is not asked.

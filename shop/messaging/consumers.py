@@ -21,13 +21,13 @@ class Consumer:
     react: Reaction
     reaction: str = ""
     annuls: Mapping[str, str] = field(default_factory=dict)
-    """By the type that undoes, the type that is undone."""
+    """The type that is undone, by the type that undoes it."""
     given_up: frozenset[str] = frozenset()
-    """Types that it no longer wants."""
+    """Types that it wanted once and no longer does."""
 
     @property
     def name(self) -> str:
-        """What its positions are kept under, on both sides."""
+        """The permanent name that its positions are kept under, on both sides."""
         return f"{self.context}.{self.reaction}" if self.reaction else self.context
 
     @property
@@ -40,7 +40,7 @@ _consumers: dict[tuple[str, str], Consumer] = {}
 
 
 def register(consumer: Consumer) -> None:
-    """Make a consumer known. :raises ValueError: if its context already has one of that source."""
+    """Register a consumer. :raises ValueError: if there is one of the same name on the same source."""
     key = (consumer.name, consumer.source)
     if key in _consumers:
         raise ValueError(
@@ -50,7 +50,7 @@ def register(consumer: Consumer) -> None:
 
 
 def consumer_of(name: str, source: str) -> Consumer:
-    """The consumer by which a context reacts to a source. :raises LookupError: if there is none."""
+    """Return the consumer of that name on a source. :raises LookupError: if there is none."""
     try:
         return _consumers[name, source]
     except KeyError:
@@ -58,10 +58,10 @@ def consumer_of(name: str, source: str) -> Consumer:
 
 
 def consumers_of(source: str) -> Mapping[str, Consumer]:
-    """The consumers of a context's events, by name."""
+    """Return the consumers of a context's events, by name."""
     return {consumer.name: consumer for consumer in _consumers.values() if consumer.source == source}
 
 
 def consumers() -> Collection[Consumer]:
-    """Every consumer."""
+    """Return every consumer."""
     return _consumers.values()

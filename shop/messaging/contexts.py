@@ -39,8 +39,8 @@ class Sweep:
 class ContextConfig(AppConfig):
     """An app that is a context: it may own an outbox, and cursors over others' outboxes.
 
-    Its ``models.py`` declares the concrete tables from the abstract ones of :mod:`shop.messaging.models`, under
-    the same names: what it has decides what it takes part in. Add the app to :mod:`shop.contexts`.
+    Its ``models.py`` declares concrete tables from the abstract ones of :mod:`shop.messaging.models`, under the same
+    names: the tables that it has decide what it takes part in. Add the app to :mod:`shop.contexts`.
     """
 
     default = False  # Django is to pick the subclass
@@ -64,7 +64,7 @@ class ContextConfig(AppConfig):
         return alias_of(self.label)
 
     def table(self, abstract: type[M]) -> type[M]:
-        """The context's own table of an abstract one of :mod:`shop.messaging.models`.
+        """Return the context's table of an abstract one of :mod:`shop.messaging.models`.
 
         :raises LookupError: if the context declares none.
         """
@@ -82,18 +82,18 @@ class ContextConfig(AppConfig):
 
 
 def context(label: str) -> ContextConfig:
-    """The context of that name. :raises LookupError: if there is none."""
-    found = apps.get_app_config(label)
-    if not isinstance(found, ContextConfig):
+    """Return the context of that name. :raises LookupError: if there is none."""
+    app = apps.get_app_config(label)
+    if not isinstance(app, ContextConfig):
         raise LookupError(f"app {label!r} is not a context")
-    return found
+    return app
 
 
 def contexts() -> list[ContextConfig]:
-    """Every context, in the order of ``INSTALLED_APPS``."""
+    """Return every context, in the order of ``INSTALLED_APPS``."""
     return [app for app in apps.get_app_configs() if isinstance(app, ContextConfig)]
 
 
 def publishers() -> list[ContextConfig]:
-    """The contexts that own an outbox."""
+    """Return the contexts that own an outbox."""
     return [app for app in contexts() if app.publishes]

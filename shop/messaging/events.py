@@ -1,4 +1,4 @@
-"""What contexts say to each other: typed facts, in the past tense, under permanent wire names.
+"""What contexts announce to each other: typed facts, in the past tense, under permanent wire names.
 
 Pure: no Django, no Celery. An event is declared in its context's ``events.py``::
 
@@ -11,7 +11,7 @@ On the wire it is a CloudEvents 1.0 object in JSON. Field types decide how JSON 
 a UUID or a tuple survives the round trip. Fields that a reader does not know are ignored: a producer
 may add fields, never rename or retype them.
 
-What a field may *hold* grows too: reasons become more. So a field with several shapes, or a fixed set of
+What a field may *hold* grows too: new reasons are added. So a field with several shapes, or a fixed set of
 values, is left undecoded in the event (``Mapping[str, Any]``, ``str``); a consumer that uses it reads it by a
 function beside the event, which has an answer for what it does not know, and one that does not use it never
 notices. :func:`event` refuses a type that would refuse a producer's news.
@@ -60,7 +60,7 @@ class ClosedType(TypeError):
 
 
 def _closed_fields(kind: inspect.Type, path: str = "") -> Iterator[str]:
-    """The paths of what is closed in a type, such as ``.lines[].kind``."""
+    """Yield the paths of what is closed in a type, such as ``.lines[].kind``."""
     match kind:
         case inspect.EnumType() | inspect.LiteralType():
             yield path
@@ -83,7 +83,7 @@ class UnknownEvent(LookupError):
 
 
 def event_type(name: str) -> type[Event]:
-    """The class that carries a wire name. :raises UnknownEvent: if there is none."""
+    """Return the class that carries a wire name. :raises UnknownEvent: if there is none."""
     try:
         return _types[name]
     except KeyError:
@@ -91,12 +91,12 @@ def event_type(name: str) -> type[Event]:
 
 
 def event_types() -> tuple[type[Event], ...]:
-    """Every declared event, by wire name."""
+    """Return every declared event, by wire name."""
     return tuple(_types[name] for name in sorted(_types))
 
 
 def decode(name: str, data: Any) -> Event:
-    """The event of that name from its JSON object, already parsed.
+    """Return the event of that name from its JSON object, already parsed.
 
     :raises UnknownEvent: if the name is not declared.
     :raises msgspec.ValidationError: if a field is missing or of the wrong type.

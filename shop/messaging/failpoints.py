@@ -27,13 +27,13 @@ class Failpoint(StrEnum):
     ACKNOWLEDGEMENT_TAKEN = "positions set from the acknowledgement, transaction open"
 
 
-def _nothing(step: Failpoint) -> None:
-    """What happens at each step outside tests."""
+def _nothing(point: Failpoint) -> None:
+    """Do nothing, as at each point outside tests."""
 
 
 at_each_failpoint: Callable[[Failpoint], None] = _nothing
 
 
-def failpoint(step: Failpoint) -> None:
-    """Say that a step is done."""
-    at_each_failpoint(step)
+def failpoint(point: Failpoint) -> None:
+    """Mark that the process has come to a point."""
+    at_each_failpoint(point)

@@ -13,12 +13,12 @@ _headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=MappingP
 
 
 def current_headers() -> Mapping[str, str]:
-    """The headers that an event recorded now is to carry."""
+    """Return the headers that an event recorded now is to carry."""
     return _headers.get()
 
 
 def reacting_to(headers: Mapping[str, str]) -> None:
-    """From here on, in this thread or task, events are recorded with these headers."""
+    """Record events with these headers from here on, in this thread or task."""
     _headers.set(headers)
 
 

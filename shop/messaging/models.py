@@ -101,9 +101,9 @@ class InFlight(NamedTuple):
 class Subscription(models.Model):
     """How far one consumer has come in one lane, as its producer knows it, and the batch in flight.
 
-    ``acknowledged``: the consumer's cursor as last told. ``scanned``: up to here every row was either
-    acknowledged or not wanted. That is so only under the types that were wanted then, so it is kept with a claim:
-    no row of ``claim_types`` is in (``claim_from``, ``claim_to``]. A relay of a release that knows no claims moves
+    ``acknowledged``: the consumer's cursor as last reported. ``scanned``: up to here every row was either
+    acknowledged or not wanted. That holds only for the types that were wanted then, so it is kept with a claim:
+    no row of ``claim_types`` is in (``claim_from``, ``claim_to``]. A relay of 1.0, which knows no claims, moves
     ``scanned`` without one, and is noticed by that. A batch in flight holds the wanted rows in
     (``acknowledged``, ``through``] and keeps the types that it was filtered by.
     """
@@ -142,7 +142,7 @@ class Subscription(models.Model):
         return f"{named(self.consumer, self.generation)}, lane {self.lane}"
 
     def reads_after(self, types: Iterable[str]) -> int:
-        """The position after which a page of these types begins: ``scanned``, if a claim vouches for it."""
+        """Return the position after which a page of these types begins: ``scanned``, if a claim supports it."""
         if self.claim_types is None or self.claim_from is None or self.claim_to is None:
             return self.acknowledged
         covers = set(types) <= set(self.claim_types)
@@ -150,7 +150,7 @@ class Subscription(models.Model):
         return self.scanned if covers and holds else self.acknowledged
 
     def pass_over(self, types: Iterable[str], *, to: int) -> None:
-        """No row of these types is between where reading begins and ``to``, the last row read of the lane."""
+        """Note that no row of these types is between where reading begins and ``to``, the last row read of the lane."""
         begins = self.reads_after(types)
         self.claim_from = self.acknowledged if begins == self.acknowledged else self.claim_from
         self.claim_types, self.claim_to, self.scanned = list(types), to, to
@@ -162,31 +162,32 @@ class Subscription(models.Model):
         self.types, self.types_of, self.tries = list(types), self.batch, 0
 
     def in_flight(self) -> InFlight | None:
-        """The batch in flight; ``None`` if there is none, or none whose types are known."""
+        """Return the batch in flight; ``None`` if there is none, or its types are unknown (1.0 sent it)."""
         if self.batch is None or self.batch != self.types_of or self.after is None or self.through is None:
             return None
         return InFlight(self.batch, self.after, self.through, self.types or [])
 
     def can_have_come_to(self, cursor: int, *, epoch: int) -> bool:
-        """Whether a consumer's cursor can be there: nobody applies what was never sent.
+        """Return whether a consumer's cursor can be there: nobody applies what was never sent.
 
-        A batch that a relay of 1.0 sent counts while it is in flight; before a fence, whatever was sent and undone.
+        A batch that a relay of 1.0 sent counts while it is in flight. Below the last fence every position is possible:
+        what was sent there may be undone.
         """
         return cursor <= max(self.furthest, self.acknowledged, self.through or 0, epoch)
 
     def forget_batch(self) -> None:
-        """Nothing is in flight any more: what was is read anew, under a new id."""
+        """Forget the batch in flight; what is left of it is read anew, under a new id."""
         self.furthest = max(self.furthest, self.through or 0)
         self.batch = self.after = self.through = self.sent_at = self.types = self.types_of = None
         self.tries = 0
 
     def sent(self, *, now: datetime, pause: timedelta) -> None:
-        """The batch in flight is about to be sent, the first time or again; it is due again after ``pause``."""
+        """Note that the batch in flight is about to be sent, first or again; it is due again after ``pause``."""
         self.tries += 1
         self.sent_at, self.due_at = now, now + pause
 
     def acknowledge(self, *, cursor: int, now: datetime, idle: timedelta) -> bool:
-        """Set both positions from the consumer's cursor; whether that rewinds the subscription."""
+        """Set both positions from the consumer's cursor; return whether that rewinds the subscription."""
         rewound = cursor < self.acknowledged
         self.acknowledged = self.scanned = cursor
         self.forget_batch()
@@ -208,15 +209,15 @@ class Subscription(models.Model):
 
 
 def named(consumer: str, generation: int) -> str:
-    """A consumer as people read it: the first generation goes without saying."""
+    """Return a consumer's name for people; the first generation is not mentioned."""
     return consumer if generation == 1 else f"{consumer}, generation {generation}"
 
 
 class Generation(models.Model):
-    """One run of a consumer through a source from position 0: a second builds anew what the first one built.
+    """One run of a consumer through a source from position 0: a second rebuilds what the first one built.
 
-    Each has cursors and subscriptions of its own. The first is there without a row. Numbers are never used again,
-    so an abandoned generation keeps its row.
+    Each has its own cursors and subscriptions. The first has no row. Numbers are never used again, so an abandoned
+    generation keeps its row.
     """
 
     consumer = models.CharField(max_length=100)
@@ -241,9 +242,9 @@ class Generation(models.Model):
 class Cursor(models.Model):
     """How far one consumer has come in one lane of one source: the truth about it.
 
-    ``outbox`` and ``epoch`` are those of the source's outbox as it was last heard. ``types`` has each type that
-    the cursor moved under, with the position from which on it was wanted. ``last_event`` is the last one that was
-    seen in this epoch, by position, type and time: if the source shows another one there, its history is another.
+    ``outbox`` and ``epoch`` are those of the source's outbox in the last batch. ``types`` has each type that the
+    cursor moved under, with the position from which on it was wanted. ``last_event`` is the last one seen in this
+    epoch, by position, type and time: if the source has another one there, it was restored.
     """
 
     consumer = models.CharField(max_length=100)
@@ -278,21 +279,21 @@ class Cursor(models.Model):
         return f"{named(self.consumer, self.generation)} on {self.source}, lane {self.lane}"
 
     def follow(self, outbox: UUID, epoch: int) -> None:
-        """From now on the source's outbox is this one, in this epoch."""
+        """Follow this outbox, in this epoch, from now on."""
         if self.epoch != epoch:
             self.last_event = None  # a restore may have undone it
         self.outbox, self.epoch = outbox, epoch
 
     def want(self, types: Iterable[str]) -> None:
-        """The cursor moves under these types from here on; one that is new is wanted from here on."""
+        """Note the types that the cursor moves under from here on; a new one is wanted from here on."""
         self.types = {name: self.types.get(name, self.position) for name in types}
 
     def begin(self) -> None:
-        """An attempt at a batch begins. Counted first, so that a batch that kills its worker is found out."""
+        """Count an attempt at a batch before it begins, so that a batch that kills its worker is detected."""
         self.attempts += 1
 
     def begin_alone(self, position: int) -> None:
-        """An attempt at one event alone begins."""
+        """Count an attempt at one event alone before it begins."""
         if self.alone != position:
             self.alone, self.alone_attempts = position, 0
         self.alone_attempts += 1
@@ -302,26 +303,26 @@ class Cursor(models.Model):
         self.attempts, self.alone, self.alone_attempts = 0, None, 0
 
     def note_poisonous(self) -> None:
-        """One more event in a row is poisonous."""
+        """Count one more poisonous event in a row."""
         self.poisonous += 1
 
     def note_sound(self) -> None:
-        """The last events were applied."""
+        """Reset the count of poisonous events: some were applied."""
         self.poisonous = 0
 
     def advance(self, *, to: int, last_event: Mapping[str, Any] | None) -> None:
-        """Everything up to ``to`` is applied, or parked."""
+        """Move the cursor: everything up to ``to`` is applied, or parked."""
         self.position = to
         self.last_event = last_event or self.last_event
 
     def be_fresh(self, at: datetime) -> bool:
-        """Everything that the lane held before ``at`` is applied; whether that is news."""
+        """Note that everything the lane held before ``at`` is applied; return whether that is news."""
         news = self.fresh_at is None or self.fresh_at < at
         self.fresh_at = at if news else self.fresh_at
         return news
 
     def leave_alone(self, batch: UUID) -> bool:
-        """Keep the id of a batch that cannot be judged yet; whether that is news."""
+        """Keep the id of a batch that cannot be judged yet; return whether that is news."""
         news = self.left_alone != batch
         self.left_alone = batch
         return news

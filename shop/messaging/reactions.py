@@ -1,4 +1,4 @@
-"""Reactions: how a context says which events of others it consumes, and what it does about them."""
+"""Reactions: a context declares which events of others it consumes, and what it does about them."""
 
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
@@ -28,15 +28,15 @@ def consumes(
     """Turn a reaction into the Celery task that consumes ``types`` from ``source``'s outbox.
 
     The body is given a :class:`~shop.messaging.batches.Batch`, inside a transaction of its context's database
-    that also moves the cursor. It applies the events in order, set-wise, and calls ``store`` at most once. It is
-    idempotent in itself; and it may raise: the batch is then halved until the poisonous event is found.
+    that also moves the cursor. It applies the events in order, set-wise, and calls ``store`` at most once. It must be
+    idempotent. It may raise: the batch is then halved until the poisonous event is found.
 
-    :param name: what tells it from the context's other reactions to the same source; its positions are kept under
-        it, so it is permanent. A context's first reaction to a source needs none.
-    :param annuls: which type undoes which. An event whose undoing is in the log by the time that it is sent comes
-        marked as ``annulled``: what happened while nobody answered takes nothing from the living.
-    :param given_up: wire names of types that it wanted once and no longer does. (Without saying so, a worker that
-        wants less than the cursor moved under takes itself for one of an older release, and leaves batches alone.)
+    :param name: distinguishes it from the context's other reactions to the same source. Its positions are kept under
+        the name, so it is permanent. A context's first reaction to a source needs none.
+    :param annuls: which type undoes which. An event that a later one undoes, in the log already when it is sent, comes
+        marked as ``annulled``, so that what was undone while nobody answered takes nothing.
+    :param given_up: wire names of types that it wanted once and no longer does. A worker that wants fewer types than
+        the cursor moved under, and does not list them here, counts as one of an older release: it leaves batches alone.
     :raises ValueError: if the context already has a consumer of that source and name.
     """
 

@@ -1,10 +1,10 @@
-"""What a reaction raises when its events are fine and the moment is not."""
+"""What a reaction raises when its events are fine, and what it needs is temporarily unavailable."""
 
 
 class Retry(Exception):
-    """Not now: roll back, acknowledge nothing, and try the same again later, with growing pauses.
+    """Roll back, acknowledge nothing, and try the same again later, with growing pauses.
 
-    Never counts against an event. Raise it for what passes by itself and no SQLSTATE tells, such as a
+    It never counts against an event. Raise it for failures that pass by themselves and have no SQLSTATE, such as a
     service that does not answer::
 
         except SearchUnavailable as error:

@@ -1,4 +1,4 @@
-"""Celery beat, but it adds nothing to a queue whose workers do not keep up."""
+"""Celery beat that adds nothing to a queue whose workers do not keep up."""
 
 import time
 from datetime import timedelta
@@ -25,7 +25,7 @@ class Scheduler(PersistentScheduler):
     """
 
     def setup_schedule(self) -> None:
-        """Have the folder of the schedule's file: with servers of one's own, nobody else has made it."""
+        """Create the folder of the schedule's file, and make every entry due at the start."""
         self._reported: dict[str, float] = {}
         file: str = self.schedule_filename  # type: ignore[attr-defined]  # not in the stubs
         Path(file).parent.mkdir(parents=True, exist_ok=True)

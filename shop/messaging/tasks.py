@@ -18,7 +18,7 @@ from shop.messaging.producer.relay import relay, subscribe, take_acknowledgement
 def scan_outbox(context: str) -> None:
     """Send what is new in a context's outbox, and again what was not acknowledged in time.
 
-    Once a minute it looks after the partitions too: it is what runs, whoever wakes it.
+    Once a minute it looks after the partitions too.
     """
     try:
         relay(context)
@@ -35,7 +35,7 @@ def acknowledge(self: Task[..., None], **answer: Any) -> None:
 
 @shared_task(name="shop.messaging.tasks.subscribe")
 def subscribe_generation(source: str, consumer: str, generation: int, **more: Any) -> None:
-    """Give a generation of a consumer its subscriptions to a context's events."""
+    """Create the subscriptions of a generation of a consumer to a context's events."""
     subscribe(source, consumer=consumer, generation=generation)
 
 
@@ -43,7 +43,7 @@ def subscribe_generation(source: str, consumer: str, generation: int, **more: An
 def ask_sources(context: str) -> None:
     """Ask a context's sources for what it waits for: batches that it left alone, generations that no batch came for.
 
-    A worker does so when it starts, since it may be the newer release that was waited for.
+    A worker runs it when it starts, since it may be the newer release that was waited for; beat sends it every minute.
     """
     answer_what_was_left_alone(context)
     ask_to_subscribe(context)

@@ -7,7 +7,7 @@ from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.merging import side_by_side
 from shop.console.audit.snapshots import Row
 
-# An order may be released before its cancellation is heard: its creation comes marked as annulled, if that is in the
+# An order may be released before its cancellation arrives: its creation comes marked as annulled, if that is in the
 # log already.
 HEARD = f"""
 SELECT key, bool_or(type = 'orders.order-cancelled') AS cancelled, max(lines) AS lines, EXISTS (
@@ -33,9 +33,9 @@ def orders(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _compared(evidence: Evidence) -> Iterator[tuple[str, Row]]:
-    heard = evidence.log["orders"].stream(HEARD, evidence.cursors("inventory", "orders"))
+    announced = evidence.log["orders"].stream(HEARD, evidence.cursors("inventory", "orders"))
     claimed = evidence.state["inventory"].stream(CLAIMED)
-    for key, order, claim in side_by_side(heard, claimed):
+    for key, order, claim in side_by_side(announced, claimed):
         if fault := _fault(order, claim):
             yield (
                 key,

@@ -7,7 +7,7 @@ from shop.console.audit.invariants import Family, invariant
 from shop.console.audit.merging import differences, side_by_side
 from shop.console.audit.snapshots import Row
 
-PRODUCTS_SAID = f"""
+PRODUCTS_ANNOUNCED = f"""
 SELECT key, facts ->> 'name' AS name, facts ->> 'category' AS category, (facts ->> 'price')::bigint AS price, listed
 FROM (
     SELECT key COLLATE "C" AS key,
@@ -19,9 +19,9 @@ FROM (
 ) AS folded ORDER BY key
 """
 
-MEMBERS_SAID = f"""
+MEMBERS_ANNOUNCED = f"""
 SELECT DISTINCT ON (key) key, data ->> 'name' AS name, (data ->> 'active')::boolean AS active
-FROM (SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}) AS said
+FROM (SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}) AS announced
 ORDER BY key, position DESC
 """
 
@@ -32,10 +32,10 @@ MEMBERS = 'SELECT {id}::text COLLATE "C" AS key, {fields} FROM {table} ORDER BY 
 ITEMS = 'SELECT sku COLLATE "C" AS key FROM inventory_stockitem ORDER BY 1'
 
 
-def _compared(said: Iterator[Row], kept: Iterator[Row], *, unsaid: Row | None = None) -> Iterator[tuple[str, Row]]:
-    """What is kept and was not said so; ``unsaid`` is how a row may look of which nothing was said."""
-    for key, facts, row in side_by_side(said, kept):
-        expected = facts or unsaid
+def _compared(announced: Iterator[Row], kept: Iterator[Row], *, blank: Row | None = None) -> Iterator[tuple[str, Row]]:
+    """Yield the rows that are not as they were announced. ``blank``: what a row has while nothing was announced."""
+    for key, latest, row in side_by_side(announced, kept):
+        expected = latest or blank
         if row is None:
             yield key, {"key": key, "fault": "announced, not kept"}
         elif expected is None:
@@ -46,47 +46,47 @@ def _compared(said: Iterator[Row], kept: Iterator[Row], *, unsaid: Row | None = 
 
 @invariant("catalogue.announced", "Each product is as it was announced.")
 def products_announced(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.state["catalogue"].stream(PRODUCTS_SAID, evidence.everything("catalogue"))
+    announced = evidence.state["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.everything("catalogue"))
     rows = PRODUCTS.format(table="catalogue_product")
-    return evidence.beside_letters(_compared(said, evidence.state["catalogue"].stream(rows)))
+    return evidence.beside_letters(_compared(announced, evidence.state["catalogue"].stream(rows)))
 
 
 @invariant("members.announced", "Each member is as it was announced.")
 def members_announced(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.state["members"].stream(MEMBERS_SAID, evidence.everything("members"))
+    announced = evidence.state["members"].stream(MEMBERS_ANNOUNCED, evidence.everything("members"))
     rows = MEMBERS.format(id="user_id", fields="name, active", table="members_member")
-    return evidence.beside_letters(_compared(said, evidence.state["members"].stream(rows)))
+    return evidence.beside_letters(_compared(announced, evidence.state["members"].stream(rows)))
 
 
 @invariant("orders.products", "The orders' copy of each product is as the catalogue announced it.")
 def product_copies(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("orders", "catalogue"))
+    announced = evidence.log["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.cursors("orders", "catalogue"))
     kept = evidence.state["orders"].stream(PRODUCTS.format(table="orders_productcopy"))
-    return evidence.beside_letters(_compared(said, kept), ("orders", "catalogue"))
+    return evidence.beside_letters(_compared(announced, kept), ("orders", "catalogue"))
 
 
 @invariant("orders.members", "The orders' copy of each member is as the members context announced it.")
 def member_copies(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("orders", "members"))
+    announced = evidence.log["members"].stream(MEMBERS_ANNOUNCED, evidence.cursors("orders", "members"))
     rows = MEMBERS.format(id="member_id", fields="active", table="orders_membercopy")
-    return evidence.beside_letters(_compared(said, evidence.state["orders"].stream(rows)), ("orders", "members"))
+    return evidence.beside_letters(_compared(announced, evidence.state["orders"].stream(rows)), ("orders", "members"))
 
 
 @invariant("readmodel.members", "The read model's name of each member is as the members context announced it.")
 def member_names(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.log["members"].stream(MEMBERS_SAID, evidence.cursors("readmodel", "members"))
+    announced = evidence.log["members"].stream(MEMBERS_ANNOUNCED, evidence.cursors("readmodel", "members"))
     rows = MEMBERS.format(id="member_id", fields="name", table="readmodel_membername")
-    found = _compared(said, evidence.state["readmodel"].stream(rows), unsaid={"name": ""})
-    return evidence.beside_letters(found, ("readmodel", "members"))
+    differing = _compared(announced, evidence.state["readmodel"].stream(rows), blank={"name": ""})
+    return evidence.beside_letters(differing, ("readmodel", "members"))
 
 
 @invariant("stock.items", "Each product that the inventory heard of has a stock item.")
 def stock_items(evidence: Evidence) -> Iterator[Finding]:
-    said = evidence.log["catalogue"].stream(PRODUCTS_SAID, evidence.cursors("inventory", "catalogue"))
+    announced = evidence.log["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.cursors("inventory", "catalogue"))
     items = evidence.state["inventory"].stream(ITEMS)
     missing = (
         (sku, {"sku": sku, "name": product["name"]})
-        for sku, product, item in side_by_side(said, items)
+        for sku, product, item in side_by_side(announced, items)
         if product is not None and item is None
     )
     return evidence.beside_letters(missing, ("inventory", "catalogue"))

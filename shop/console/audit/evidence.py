@@ -1,4 +1,4 @@
-"""What a family of invariants looks at: beliefs, snapshots and logs, taken in the order that makes them comparable."""
+"""Gathers what a family of invariants compares: beliefs, snapshots and logs, in an order that allows comparing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -53,7 +53,7 @@ class Needs:
 
 
 class GivenUp(NamedTuple):
-    """What is wrong with a key of which an operator discarded an event: that letter's doing, not a fault."""
+    """A finding that is put down to an event that an operator discarded."""
 
     letter: Row
     row: Row
@@ -82,38 +82,38 @@ class Evidence:
     cursor_rows: list[Row]
 
     def cursors(self, consumer: str, source: str) -> dict[str, Any]:
-        """The parameters of :data:`UP_TO` for what the consumer has heard of the source."""
+        """Return the parameters of :data:`UP_TO` for what the consumer has applied of the source."""
         positions = self.positions.get((consumer, source), {})
         return {"lanes": list(positions), "positions": list(positions.values())}
 
     def everything(self, source: str) -> dict[str, Any]:
-        """The parameters of :data:`UP_TO` for a whole log, as it is in the snapshot of its context's state."""
+        """Return the parameters of :data:`UP_TO` for a whole log, as it is in the snapshot of its context's state."""
         (row,) = self.state[source].rows(LANES.format(label=source)) or [{"lanes": 0}]
         return {"lanes": list(range(row["lanes"])), "positions": [END] * row["lanes"]}
 
-    def beside_letters(self, found: Iterable[tuple[str, Row]], *pairs: tuple[str, str]) -> Iterator[Finding]:
-        """Judge what was found, by key, in the light of the dead letters of some (consumer, source).
+    def beside_letters(self, differing: Iterable[tuple[str, Row]], *pairs: tuple[str, str]) -> Iterator[Finding]:
+        """Sort findings, given by key, by the dead letters of some (consumer, source).
 
-        Keys whose events wait are behind their cursor, so nothing is said of them. What is found of a key of
-        which an event was discarded is put down to that event, the first if there are several.
+        Keys whose events wait are behind their cursor: their findings are dropped. Those of a key of which an event
+        was discarded are put down to that event, the first if there are several.
         """
         letters = [letter for letter in self.letters if (letter["consumer"], letter["source"]) in pairs]
         waiting = {letter["key"] for letter in letters if letter["discarded_at"] is None}
         discarded = {letter["key"]: letter for letter in reversed(letters) if letter["discarded_at"] is not None}
-        for key, row in found:
+        for key, row in differing:
             if key in discarded and key not in waiting:
                 yield GivenUp(discarded[key], row)
             elif key not in waiting:
                 yield row
 
     def under_way(self) -> dict[str, int]:
-        """Wanted events that a consumer has yet to apply, by ``source → consumer``; empty at rest."""
-        found = {}
+        """Count the wanted events that are yet to be applied, by ``source → consumer``; empty at rest."""
+        events_of = {}
         for source in publishers():
             for consumer in consumers_of(source.label).values():
                 if events := self._under_way(source, consumer):
-                    found[f"{source.label} → {consumer.name}"] = events
-        return found
+                    events_of[f"{source.label} → {consumer.name}"] = events
+        return events_of
 
     def _under_way(self, source: ContextConfig, consumer: Consumer) -> int:
         applied = dict.fromkeys(self.heads[source.label], 0)
@@ -128,7 +128,7 @@ class Evidence:
 def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidence]:
     """Read in order: the producers' beliefs, each database's state, the logs. All is let go at the end.
 
-    :param name: who looks; the server shows it as the application's name.
+    :param name: the application's name, as the server shows it.
     """
     aliases = {app.label: app.database for app in contexts()}
     producers = [app.label for app in publishers()]
@@ -139,11 +139,13 @@ def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidenc
         believing = producers if needs.beliefs else ()
         subscriptions = {label: _subscriptions(label, sessions.snapshot(aliases[label], name)) for label in believing}
         state = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in states}
-        told = {label: state[label] for label in states if label in consumers}
-        cursors = [row for label, seen in told.items() for row in seen.rows(CURSORS.format(label=label), _of(label))]
+        consuming = {label: state[label] for label in states if label in consumers}
+        cursors = [
+            row for label, seen in consuming.items() for row in seen.rows(CURSORS.format(label=label), _of(label))
+        ]
         letters = [
             {"consumer": label, **row}
-            for label, seen in told.items()
+            for label, seen in consuming.items()
             for row in seen.rows(LETTERS.format(label=label), _of(label))
         ]
         log = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in logs}

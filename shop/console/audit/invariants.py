@@ -9,12 +9,12 @@ Check = Callable[[Evidence], Iterator[Finding]]
 
 
 class NotAtRest(Exception):
-    """The invariant says something about a system at rest, and this one is moving."""
+    """The invariant is about a system at rest, and this one is moving."""
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """``check`` yields the offending rows, with the values that tell what is wrong; none when it holds."""
+    """``check`` yields the offending rows, with the values that show what is wrong; none when it holds."""
 
     name: str
     says: str

@@ -1,4 +1,4 @@
-"""Dead letters that an operator discarded: what they left unbalanced is theirs, and found by the other invariants.
+"""Dead letters that an operator discarded. The other invariants find what they left unbalanced.
 
 A discarded letter that left nothing unbalanced breaks nothing; it is listed with all other letters.
 """
@@ -14,13 +14,13 @@ NEEDS = Needs(state=EVERYONE)
 OF_LETTER = ("consumer", "source", "position", "type", "key", "discarded_at", "discarded_by")
 
 
-@invariant("letters.discarded", "No event that was given up left anything unbalanced.")
+@invariant("letters.discarded", "No event that was discarded left anything unbalanced.")
 def discarded(evidence: Evidence) -> Iterator[Row]:
-    """Nothing by itself: see :func:`of_letter`."""
+    """Find nothing by itself: see :func:`of_letter`."""
     return iter(())
 
 
 def of_letter(finding: GivenUp, broken: Invariant) -> Row:
-    """What the other invariant would have said of the key, with the letter that it is put down to."""
+    """Return another invariant's finding, with the letter that it is put down to."""
     letter = {name: finding.letter[name] for name in OF_LETTER}
     return {**letter, "invariant": broken.name, **{name: value for name, value in finding.row.items() if name != "key"}}

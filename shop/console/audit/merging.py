@@ -1,4 +1,4 @@
-"""Two streams that are sorted by ``key``, side by side, in constant memory."""
+"""Merges two streams that are sorted by ``key``, in constant memory."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ Pair = tuple[str, Row | None, Row | None]
 
 
 def side_by_side(left: Iterator[Row], right: Iterator[Row]) -> Iterator[Pair]:
-    """Each key with its row on either side, or ``None`` where there is none.
+    """Yield each key with its row on either side, or ``None`` where there is none.
 
     Both have each key once, in the order of its code points: ``COLLATE "C"``, or the order of UUIDs.
     """
@@ -24,10 +24,10 @@ def side_by_side(left: Iterator[Row], right: Iterator[Row]) -> Iterator[Pair]:
             other = next(right, None)
 
 
-def differences(expected: Row, found: Row) -> Row:
-    """The fields that are not as expected, as ``field: found, not expected``."""
+def differences(expected: Row, actual: Row) -> Row:
+    """Return the fields that are not as expected, as ``field: actual, not expected``."""
     return {
-        field: f"{found[field]!s}, not {value!s}"
+        field: f"{actual[field]!s}, not {value!s}"
         for field, value in expected.items()
-        if field != "key" and found[field] != value
+        if field != "key" and actual[field] != value
     }

@@ -10,7 +10,7 @@ from shop.console.audit.invariants import Family, NotAtRest, invariant
 from shop.console.audit.merging import side_by_side
 from shop.console.audit.snapshots import Row
 
-SAID = """
+ANNOUNCED = """
 WITH said AS (
     SELECT key, count(*) FILTER (WHERE type = 'orders.order-created') AS created,
            count(*) FILTER (WHERE type = 'orders.order-confirmed') AS confirmed,
@@ -67,14 +67,14 @@ WHERE status = 'open' AND placed_at < clock_timestamp() - %(limit)s ORDER BY pla
 
 OPEN = "SELECT id AS order_id, placed_at FROM orders_order WHERE status = 'open' ORDER BY placed_at"
 
-UNHEARD: Row = {"locked": False, "failed": False, "short": None}
+NO_ANSWER: Row = {"locked": False, "failed": False, "short": None}
 
 SWEEPS = 3  # intervals of the sweep that an order may stay open beyond its limit
 
 
 @invariant("orders.announced", "Each order announced itself once, as it is, and each decision on it.")
 def announced(evidence: Evidence) -> Iterator[Row]:
-    return evidence.state["orders"].stream(SAID)
+    return evidence.state["orders"].stream(ANNOUNCED)
 
 
 @invariant("orders.keys", "Each Idempotency-Key stands for an answer, or for an order of its member.")
@@ -88,10 +88,10 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _answered(evidence: Evidence) -> Iterator[tuple[str, Row]]:
-    heard = evidence.log["inventory"].stream(HEARD, evidence.cursors("orders", "inventory"))
+    answers = evidence.log["inventory"].stream(HEARD, evidence.cursors("orders", "inventory"))
     decided = evidence.state["orders"].stream(DECIDED)
-    for key, answer, order in side_by_side(heard, decided):
-        if fault := _fault(answer or UNHEARD, order):
+    for key, answer, order in side_by_side(answers, decided):
+        if fault := _fault(answer or NO_ANSWER, order):
             yield key, {"order_id": key, "fault": fault, "answer": answer, "order": order}
 
 

@@ -49,7 +49,7 @@ def positions(evidence: Evidence) -> Iterator[Row]:
 
 
 def _is_explained(reached: int, end: int, fences: list[Row]) -> bool:
-    """Whether a position was reached in a history that a restore undid: a fence says so."""
+    """Return whether a fence shows that a position was reached in a history that a restore undid."""
     return any(end <= fence["last_kept"] < reached < fence["first"] for fence in fences)
 
 
@@ -67,7 +67,7 @@ def skipped(evidence: Evidence) -> Iterator[Row]:
 
 @invariant("messaging.wanted", "A consumer was sent every event of the types that it wants.")
 def wanted(evidence: Evidence) -> Iterator[Row]:
-    """A type that is wanted only from some position on was passed over before: ``manage.py replay`` sends it."""
+    """Find events of a type that were passed over before a consumer wanted that type."""
     for cursor in evidence.cursor_rows:
         source = cursor["source"]
         for name, since in cursor["types"].items():

@@ -1,4 +1,4 @@
-"""Checking every invariant, and what came of it."""
+"""Checks every invariant, and reports the results."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ PAUSE = 0.5  # seconds between two looks at whether the system is at rest
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one invariant. ``waiting``: it says something of a system at rest, and this one moves."""
+    """The result of one invariant. ``waiting``: what is under way, if the invariant is about a system at rest."""
 
     invariant: Invariant
     rows: list[Row]
@@ -51,7 +51,7 @@ class Result:
 
 @dataclass
 class Report:
-    """The results, and what stands beside them: dead letters and stopped lanes break nothing, but are told."""
+    """The results, and what stands beside them: dead letters and stopped lanes break nothing, but are listed."""
 
     results: list[Result] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def broken(self) -> list[str]:
-        """The names of the invariants that do not hold."""
+        """Return the names of the invariants that do not hold."""
         return [result.invariant.name for result in self.results if result.count]
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Report:
 def audit(*, before_each: Callable[[Invariant], None] = lambda invariant: None) -> Report:
     """Check every invariant against the databases as they are now.
 
-    :param before_each: is told which invariant is checked next.
+    :param before_each: called with each invariant before it is checked.
     :raises psycopg.OperationalError: if a database does not answer.
     """
     report = Report()
@@ -128,7 +128,7 @@ def _result(invariant: Invariant, evidence: Evidence, given_up: list[Row]) -> Re
 
 
 def wait_until_at_rest(*, limit: float) -> dict[str, int]:
-    """Wait at most ``limit`` seconds until no consumer has anything left to apply; what is under way then."""
+    """Wait at most ``limit`` seconds until no consumer has anything left to apply; return what is under way then."""
     end = time.monotonic() + limit
     while True:
         with Sessions() as sessions, gathered(EVERYTHING, sessions, name="rest") as evidence:

@@ -25,25 +25,25 @@ SELECT pg_current_snapshot()
 
 
 class Snapshot:
-    """One read-only REPEATABLE READ transaction on a connection of its own."""
+    """One read-only REPEATABLE READ transaction on its own connection."""
 
     def __init__(self, connection: "psycopg.Connection[Row]") -> None:
         self._connection = connection
         self._names = count()
 
     def rows(self, sql: str, parameters: Row | None = None) -> list[Row]:
-        """A few rows, at once."""
+        """Return a few rows, at once."""
         return self._connection.execute(sql, parameters).fetchall()
 
     def stream(self, sql: str, parameters: Row | None = None) -> Iterator[Row]:
-        """Any number of rows, a bounded number in memory."""
+        """Yield any number of rows, with a bounded number in memory."""
         with self._connection.cursor(name=f"audit_{next(self._names)}") as cursor:
             cursor.itersize = FETCH
             yield from cursor.execute(sql, parameters)
 
 
 class Sessions:
-    """Connections of one's own to the databases, kept from one snapshot to the next; to be used in a ``with``."""
+    """The audit's connections to the databases, kept from one snapshot to the next; use it in a ``with``."""
 
     def __init__(self) -> None:
         self._idle: defaultdict[str, list[psycopg.Connection[Row]]] = defaultdict(list)
@@ -57,7 +57,7 @@ class Sessions:
 
     @contextmanager
     def snapshot(self, alias: str, name: str = "audit") -> Iterator[Snapshot]:
-        """The database as it is now, for as long as the block lasts. What is deleted meanwhile is not cleared away.
+        """Open a snapshot of the database while the block lasts; what is deleted meanwhile is not cleared away.
 
         :param name: the application's name, as the server shows it.
         :raises psycopg.OperationalError: if the server does not answer.

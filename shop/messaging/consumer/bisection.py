@@ -1,12 +1,12 @@
-"""Applying a batch in pieces, each a transaction of its own that moves the cursor, to isolate what is poisonous.
+"""Applies a batch in pieces, each in its own transaction, which moves the cursor, to isolate poisonous events.
 
-A batch is tried whole. Where that fails for good, it is halved, and the half that fails is halved again,
-until one event is left. It is tried twice more, with pauses, in a batch of one as in a batch of many: much
-passes by itself, such as a migration that has yet to run. Then it is parked as a dead letter, later events
-of its key are parked behind it, in order, and everything else proceeds. An event that kills its worker
-raises nothing, so attempts are counted before they begin: the third starts halved, the next quartered,
-until the event is begun alone. Begun alone three times and never finished, it is parked unseen: a worker
-may be killed for other reasons. Where not even the letter can be written, the lane stops and says why.
+A batch is tried whole. Where that fails for good, it is halved, and the half that fails is halved again, until one
+event is left. It is tried twice more, with pauses, in a batch of one as in a batch of many: many failures pass by
+themselves, such as that of a migration that has yet to run. Then it is parked as a dead letter, later events of its
+key are parked behind it, in order, and everything else proceeds. An event that kills its worker raises nothing, so
+attempts are counted before they begin: the third starts halved, the next quartered, until the event is begun alone.
+Begun alone three times and never finished, it is parked without another try; once is not enough, since a worker may
+be killed for other reasons. Where not even the letter can be written, the lane stops and says why.
 """
 
 import traceback
@@ -50,7 +50,7 @@ Piece = Sequence[CloudEvent]
 
 
 class Overtaken(Exception):
-    """Another copy of the batch has the cursor or has moved it, or the source was fenced: this one is done with."""
+    """Another copy of the batch has the cursor or has moved it, or the source was fenced: stop working on this one."""
 
 
 class LaneStopped(Exception):
@@ -69,7 +69,7 @@ class Bisection:
         self.patience = Patience()
 
     def work_through(self, events: Piece, *, attempts: int) -> int | None:
-        """Apply ``events`` in pieces as large as the attempts so far allow; the cursor's new position.
+        """Apply ``events`` in pieces as large as the attempts so far allow; return the cursor's new position.
 
         ``None`` if another copy overtook this one, or the lane was stopped.
 
@@ -99,7 +99,7 @@ class Bisection:
         return self.position
 
     def _try(self, piece: Piece, *, end: int) -> None:
-        """Apply a piece; where it is a lone event, try again twice before its failure is believed."""
+        """Apply a piece. A lone event is tried twice more before its failure counts."""
         tries = TRIES if len(piece) == 1 else 1
         for attempt in range(1, tries):
             try:
@@ -111,7 +111,7 @@ class Bisection:
         return self._apply(piece, end=end)
 
     def _apply(self, piece: Piece, *, end: int) -> None:
-        """One transaction: what waits behind a dead letter is parked, the rest applied, the cursor moved."""
+        """Park what waits behind a dead letter, apply the rest and move the cursor, in one transaction."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
             fit = self._park_what_waits(piece)
@@ -124,7 +124,7 @@ class Bisection:
         failpoint(Failpoint.PIECE_COMMITTED)
 
     def _park(self, event: CloudEvent, error: str, trace: str = "", *, end: int, attempts: int) -> None:
-        """One transaction: the event becomes a dead letter, and the cursor moves past it.
+        """Make the event a dead letter and move the cursor past it, in one transaction.
 
         :raises LaneStopped: if too many in a row were poisonous, or the letter cannot be written; the lane
             then stops before this one.
@@ -159,7 +159,7 @@ class Bisection:
         raise LaneStopped(cursor.stopped)
 
     def _has_killed(self, event: CloudEvent) -> bool:
-        """Whether the event was begun alone too often. If not, note that it is begun once more."""
+        """Return whether the event was begun alone too often. If not, note that it is begun once more."""
         with transaction.atomic(using=self.app.database):
             cursor = self._locked_cursor()
             if cursor.alone == position_of(event) and cursor.alone_attempts >= ALONE_ATTEMPTS:
@@ -188,7 +188,7 @@ class Bisection:
         failpoint(Failpoint.CURSOR_MOVED)
 
     def _park_what_waits(self, piece: Piece) -> list[CloudEvent]:
-        """Park the events whose key has an open letter; what is left to apply.
+        """Park the events whose key has an open letter; return those left to apply.
 
         An event that is a letter already, open or discarded, comes again only if the cursor was set back:
         it stays what it is.
@@ -217,16 +217,16 @@ class Bisection:
 
 
 def _known(event: CloudEvent) -> dict[str, str]:
-    """What an event is known again by, at its position."""
+    """Return what identifies an event at its position."""
     return {"type": event["type"], "time": event["time"]}
 
 
 def _is_poison(error: Exception) -> bool:
-    """Whether the event or the code is at fault, and neither the moment nor another copy of the batch."""
+    """Return whether the event or the code is at fault, and neither a passing failure nor another copy of the batch."""
     return not isinstance(error, (Overtaken, LaneStopped)) and not is_transient(error)
 
 
 def _cut(events: Piece, attempts: int) -> list[Piece]:
-    """The pieces to try, the first of them last: whole at first, halved at the third attempt, and so on."""
+    """Cut events into the pieces to try, in reverse: one piece at first, halves at the third attempt, and so on."""
     size = max(1, len(events) >> max(0, attempts - WHOLE_ATTEMPTS + 1))
     return [events[start : start + size] for start in range(0, len(events) or 1, size)][::-1]

@@ -1,4 +1,4 @@
-"""What an operator does with dead letters: retry the events of a key, in order, or discard one; and resume a lane."""
+"""What an operator can do: retry the dead letters of a key, in order; discard one; resume a lane."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 
 def retry(label: str, *, source: str, key: str, consumer: str = "") -> int:
-    """Apply a key's letters in order until one fails again; how many were applied.
+    """Apply a key's letters in order until one fails again; return how many were applied.
 
     :param consumer: its name, where that is not the context's.
     :raises Exception: a transient failure; what was applied before it stays applied.
@@ -40,13 +40,13 @@ def applied(
     consumer: str = "",
     before_each: Callable[[messaging.DeadLetter], None] = lambda letter: None,
 ) -> Iterator[messaging.DeadLetter]:
-    """Apply a key's letters in order, each in a transaction of its own, and yield each once that is committed.
+    """Apply a key's letters in order, each in its own transaction, and yield each after the commit.
 
     Each waits for the cursor's lock, so that an arriving batch cannot slip in between: while a letter is
     left, the batch parks what it brings for the key behind it, and this finds it there. It stops at the
     first that fails again, with the new error noted on it.
 
-    :param before_each: is given each letter before it is tried, outside any transaction.
+    :param before_each: called with each letter before it is tried, outside any transaction.
     :raises Exception: a transient failure.
     """
     app = context(label)
@@ -62,7 +62,7 @@ def applied(
 def discard(label: str, *, position: int, source: str, consumer: str = "", by: str = "") -> bool:
     """Give a letter up: its event never takes effect here, and no longer holds up its key.
 
-    The row stays, for the record and for the audit. False if there was no such open letter.
+    The row stays, for the record and for the audit. Returns ``False`` if there is no such open letter.
 
     :param by: who decided that.
     """
@@ -80,7 +80,7 @@ def discard(label: str, *, position: int, source: str, consumer: str = "", by: s
 
 
 def resume(label: str, *, source: str, lane: int, consumer: str = "") -> bool:
-    """Let a stopped lane go on, once its cause is mended, at once. False if it was not stopped."""
+    """Let a stopped lane go on at once; fix the cause first. Returns ``False`` if it was not stopped."""
     app = context(label)
     with transaction.atomic(using=app.database):
         stopped = app.table(messaging.Cursor).objects.filter(consumer=consumer or label, source=source, lane=lane)
@@ -96,14 +96,14 @@ def resume(label: str, *, source: str, lane: int, consumer: str = "") -> bool:
 
 
 def open_letters(app: ContextConfig, source: str, consumer: str = "") -> QuerySet[messaging.DeadLetter]:
-    """The letters of a source that hold up their keys."""
+    """Return the letters of a source that hold up their keys."""
     return app.table(messaging.DeadLetter).objects.filter(
         consumer=consumer or app.label, source=source, discarded_at=None
     )
 
 
 def _apply_first(app: ContextConfig, letters: QuerySet[messaging.DeadLetter], letter: messaging.DeadLetter) -> bool:
-    """Apply a key's first letter and drop it; false if another retry has had it, or it failed."""
+    """Apply a key's first letter and delete it. Returns ``False`` if another retry has taken it, or it failed."""
     try:
         with transaction.atomic(using=app.database):
             hold_lane(app, lane_of(letter))

@@ -1,8 +1,8 @@
-"""Generations of a consumer: a second one builds anew, from position 0, what the first one built.
+"""Generations of a consumer: a second one rebuilds, from position 0, what the first one built.
 
-Each has subscriptions and cursors of its own, and runs beside the others until it is abandoned. The first is there
-without a row. A consumer asks its source to subscribe a generation by message, since a worker reaches no database
-but its own; it asks again every minute.
+Each has its own subscriptions and cursors, and runs beside the others until it is abandoned. The first has no row.
+A consumer asks its source by message to subscribe a generation, since a worker reaches only its own database; it
+asks again every minute.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class UnknownGeneration(LookupError):
 
 
 def begin_generation(consumer: Consumer) -> int:
-    """Begin a further generation of a consumer; its number. It hears its source's log from position 0."""
+    """Begin a further generation of a consumer and return its number. It gets its source's log from position 0."""
     app = context(consumer.context)
     table = app.table(models.Generation)
     who = {"consumer": consumer.name, "source": consumer.source}
@@ -57,9 +57,9 @@ def abandon_generation(consumer: Consumer, number: int) -> None:
 
 
 def ask_to_subscribe(label: str) -> int:
-    """Ask for the subscriptions of each running generation; how many were asked for.
+    """Ask the sources for the subscriptions of each running generation; return how many were asked for.
 
-    Again and again, since a producer that is restored from a backup may have lost them.
+    Repeat it: a producer that is restored from a backup may have lost them.
     """
     running = context(label).table(models.Generation).objects.filter(ended_at=None, number__gt=1)
     for row in running:
@@ -69,7 +69,7 @@ def ask_to_subscribe(label: str) -> int:
 
 
 def hold(consumer: Consumer, number: int) -> bool:
-    """Whether a generation is running; it keeps running until the transaction ends. The first does without a row."""
+    """Return whether a generation is running, and keep it running until the transaction ends. The first has no row."""
     app = context(consumer.context)
     generation = app.table(models.Generation)._meta.db_table
     with connections[app.database].cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What to do with a batch, by the cursor of its lane. Pure: no I/O; the cursor is locked by the caller."""
+"""Decides what to do with a batch, by the cursor of its lane. Pure: no I/O; the caller locks the cursor."""
 
 from collections.abc import Set
 from enum import StrEnum
@@ -22,26 +22,26 @@ class Verdict(StrEnum):
 
 
 class Judgement(NamedTuple):
-    """A verdict, and why, unless it goes without saying."""
+    """A verdict, and the reason where it needs one."""
 
     verdict: Verdict
     reason: str = ""
 
 
 def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgement:
-    """What to do with a batch; the first of these that is true decides.
+    """Decide what to do with a batch; the first of these that is true counts.
 
     1. The lane is stopped: leave it alone.
     2. It is of another outbox than the cursor's: refuse it. Of an older epoch of the same, or without an identity
        once one is known: leave it alone.
     3. Producer and consumer do not agree on what is wanted: leave it alone.
     4. It shows another event where the last one seen was: stop the lane.
-    5. The cursor is before, in or beyond it: a gap, something to apply, a duplicate.
+    5. The cursor is at its end or past it, before it, or within it: a duplicate, a gap, something to apply.
     """
     if cursor.stopped:
         return Judgement(Verdict.LEAVE_ALONE, f"the lane is stopped: {cursor.stopped}")
-    if (stranger := _stranger(message, cursor)) is not None:
-        return stranger
+    if (mismatch := _identity_mismatch(message, cursor)) is not None:
+        return mismatch
     if disagreement := _disagreement(consumer, message, set(cursor.types)):
         return Judgement(Verdict.LEAVE_ALONE, disagreement)
     if difference := _difference(message, cursor):
@@ -53,11 +53,11 @@ def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgemen
     return Judgement(Verdict.APPLY)
 
 
-def _stranger(message: BatchMessage, cursor: Cursor) -> Judgement | None:
+def _identity_mismatch(message: BatchMessage, cursor: Cursor) -> Judgement | None:
     identity = message.identity
     if identity is None:
         if cursor.epoch is None:
-            return None  # nothing but releases before identities was heard yet
+            return None  # so far, all batches came from releases without identities
         return Judgement(Verdict.LEAVE_ALONE, "it has no identity: its relay is of an older release")
     if cursor.outbox not in (None, identity.outbox):
         return Judgement(
@@ -71,11 +71,11 @@ def _stranger(message: BatchMessage, cursor: Cursor) -> Judgement | None:
 
 
 def _disagreement(consumer: Consumer, message: BatchMessage, moved_under: Set[str]) -> str:
-    """How producer and consumer differ on what is wanted, as they may while releases are mixed.
+    """Return how producer and consumer differ on what is wanted, as they may while releases are mixed.
 
     A producer that filters by fewer types has left out what is wanted now. One that sends what is not wanted here
-    knows a newer consumer, and so does a cursor that has moved under more types. Either way the batch is to come
-    again when both sides are up to date.
+    serves a newer consumer, and a cursor that has moved under more types was moved by one. Either way the batch is to
+    come again when both sides are up to date.
     """
     sent = {event["type"] for event in message.events}
     wanted = set(consumer.types)
@@ -87,9 +87,9 @@ def _disagreement(consumer: Consumer, message: BatchMessage, moved_under: Set[st
 
 
 def _difference(message: BatchMessage, cursor: Cursor) -> str:
-    """How the batch contradicts the last event seen, if it reaches back over it.
+    """Return how the batch contradicts the last event seen, if it reaches back over it.
 
-    Within an epoch: what a fence says was undone is another matter.
+    Compares within an epoch only: an event of an earlier one may have been undone, and a fence covers that.
     """
     last = cursor.last_event
     if last is None or message.epoch != cursor.epoch:
@@ -99,8 +99,8 @@ def _difference(message: BatchMessage, cursor: Cursor) -> str:
     times = [event["time"] for event in message.events if int(event["id"]) == last["position"]]
     if times == [last["time"]]:
         return ""
-    now = f"was recorded at {times[0]}" if times else "is not in its log"
+    instead = f"was recorded at {times[0]}" if times else "is not in its log"
     return (
-        f"Event {last['position']} of {message.source} was applied as recorded at {last['time']}, and {now}: its "
-        f"database was restored, and went on otherwise. Run `manage.py fence {message.source}`, then resume this lane."
+        f"Event {last['position']} of {message.source} was applied as recorded at {last['time']}, and {instead}: its "
+        f"database was restored, and differs since. Run `manage.py fence {message.source}`, then resume this lane."
     )

@@ -1,4 +1,4 @@
-"""What identifies a consumer's lane: the one place that knows, for cursors and for dead letters alike."""
+"""Identifies a consumer's lane, in one place, for cursors and dead letters alike."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from shop.messaging.models import Cursor, DeadLetter
 
 
 def lane_key(consumer: Consumer, message: BatchMessage) -> dict[str, Any]:
-    """The fields, as a filter and for a new row."""
+    """Return the fields that identify a batch's lane, for a filter or a new row."""
     return {
         "consumer": consumer.name,
         "generation": message.generation,
@@ -19,7 +19,7 @@ def lane_key(consumer: Consumer, message: BatchMessage) -> dict[str, Any]:
 
 
 def lane_of(row: Cursor | DeadLetter) -> dict[str, Any]:
-    """The lane of a cursor, or that a dead letter came by."""
+    """Return the fields that identify the lane of a cursor or a dead letter."""
     return {"consumer": row.consumer, "generation": row.generation, "source": row.source, "lane": row.lane}
 
 

@@ -24,19 +24,19 @@ DIGEST = 16  # characters that keep two long keys apart
 
 
 def storable(text: str, length: int = ERROR_LENGTH) -> str:
-    """A text as PostgreSQL can keep it, cut where it is too long."""
+    """Escape a text so that PostgreSQL can store it, and cut it if it is too long."""
     escaped = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     return escaped if len(escaped) <= length else f"{escaped[: length - 1]}…"
 
 
 def storable_trace(trace: str) -> str:
-    """A traceback as PostgreSQL can keep it. It is most telling where it ends."""
+    """Escape a traceback, and cut it at its beginning if it is too long: its end says most."""
     kept = "\n".join(storable(line) for line in trace.split("\n"))
     return kept if len(kept) <= TRACEBACK_LENGTH else f"…{kept[1 - TRACEBACK_LENGTH :]}"
 
 
 def described(error: BaseException) -> str:
-    """An error in a line, even one that cannot say what it is."""
+    """Describe an error in one line, even if its ``repr`` fails."""
     try:
         return repr(error)
     except Exception:
@@ -44,7 +44,7 @@ def described(error: BaseException) -> str:
 
 
 def key_of(event: CloudEvent) -> str:
-    """An event's key as its letter has it; long keys that differ stay different."""
+    """Return an event's key as its letter stores it; long keys that differ stay different."""
     key = str(event.get("subject", ""))
     kept = storable(key, KEY_LENGTH + 1)
     if len(kept) <= KEY_LENGTH:
@@ -70,7 +70,7 @@ def write_letter(
 
 
 def event_of(letter: models.DeadLetter) -> CloudEvent:
-    """The event of a letter, as it came."""
+    """Return the event of a letter, as it came."""
     kept = letter.event
     event: CloudEvent = json.loads(kept[AS_TEXT]) if kept.keys() == {AS_TEXT} else kept
     return event

@@ -1,4 +1,4 @@
-"""How long a lone event's failure may take to pass before the event counts as poisonous."""
+"""Pauses between the tries of a lone event, before it counts as poisonous."""
 
 import random
 import time
@@ -11,7 +11,7 @@ LIMIT = 15.0  # seconds of pauses in one delivery of a batch; it exceeds those o
 
 
 class Patience:
-    """What one delivery has left of it, however many of its events fail.
+    """The pauses that one delivery has left, however many of its events fail.
 
     A pause is taken between two transactions: nothing is locked meanwhile. Once the limit is reached the
     tries follow each other at once, so that a batch full of poison takes seconds, not minutes.

@@ -1,4 +1,4 @@
-"""Receiving a batch: the cursor decides what is new, one transaction applies it and moves the cursor.
+"""Receives a batch: the cursor decides what is new, and one transaction applies it and moves the cursor.
 
 ==============================  ==================================================================================
 the cursor, or the batch        and so
@@ -8,7 +8,7 @@ is of a generation that is gone answer so: the producer forgets the subscription
 is of another outbox            refuse it: the producer stops the subscription
 is of an older epoch, or of     leave it alone; keep its id, so that a resume, or the start of a newer worker, can
 other types; lane is stopped    answer it with the unmoved cursor
-shows another event where the   stop the lane: the source was restored, and went on otherwise
+shows another event where the   stop the lane: the source was restored, and differs since
 last one seen was
 at or past ``through``          a duplicate: acknowledge with the cursor
 before ``after``                a gap (this database was restored): acknowledge with the cursor, which rewinds
@@ -54,18 +54,18 @@ ON CONFLICT DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was judged, and the cursor as it was when an attempt began."""
+    """The judgement of a batch, and the cursor as it was when the attempt began."""
 
     judgement: Judgement
     position: int
     attempts: int
-    """How often this batch was begun before and never finished: its worker was killed."""
+    """How many earlier attempts at this batch never finished, since their worker was killed."""
 
 
 def receive(consumer: Consumer, message: BatchMessage) -> bool:
     """Apply a batch once, and acknowledge it; leave it unacknowledged while that cannot be done.
 
-    :returns: whether it was acknowledged, so that the reaction may have recorded events.
+    :returns: whether it was acknowledged; the reaction may have recorded events then.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -88,15 +88,15 @@ def receive(consumer: Consumer, message: BatchMessage) -> bool:
 
 
 def send(answer: Acknowledgement) -> None:
-    """Send an answer to its source's relay, in the form of 1.0 if that is what it answers."""
+    """Send an answer to its source's relay; what 1.0 does not know travels in the headers."""
     queue = broker.relay_queue(answer.source)
     broker.send(broker.ACKNOWLEDGE, queue, extensions=answer.extensions, **answer.arguments)
 
 
 def answer_what_was_left_alone(label: str) -> int:
-    """Answer each batch that a context left alone with the unmoved cursor, so that its producer reads anew at once.
+    """Answer each batch that a context left alone with the unmoved cursor, so that its producer reads anew; how many.
 
-    To be called when what was in the way may be gone: a worker starts, or an operator resumed a lane.
+    Call it when the obstacle may be gone: a worker starts, an operator resumed a lane, a minute has passed.
     """
     cursors = context(label).table(models.Cursor).objects
     waiting = cursors.exclude(left_alone=None).filter(stopped="")
@@ -116,7 +116,7 @@ def answer_what_was_left_alone(label: str) -> int:
 
 
 def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
-    """Bring the cursor up to the batch; what to answer, or ``None`` to say nothing to the producer."""
+    """Bring the cursor up to the batch; return the answer, or ``None`` to send none."""
     begun = _begin(consumer, message)
     if begun is None:
         return None
@@ -137,9 +137,9 @@ def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
 
 
 def _begin(consumer: Consumer, message: BatchMessage) -> Begun | None:
-    """Judge the batch and note on its cursor, in a transaction of its own, what that means for it.
+    """Judge the batch, and note the outcome on its cursor in a short transaction.
 
-    An attempt is noted before it is made, so that a batch that kills its worker is found out. ``None`` while
+    An attempt is noted before it is made, so that a batch that kills its worker is detected. Returns ``None`` while
     another copy of the batch is being worked on.
     """
     alias = context(consumer.context).database
@@ -158,7 +158,7 @@ def _begin(consumer: Consumer, message: BatchMessage) -> Begun | None:
 
 
 def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judgement: Judgement) -> bool:
-    """Note on the cursor what was judged, and log what is not everyday; whether the cursor changed."""
+    """Note the judgement on the cursor, and log what is unusual; return whether the cursor changed."""
     where = _where(consumer, message)
     verdict, reason = judgement
     if verdict == Verdict.REFUSE:
@@ -185,7 +185,7 @@ def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judg
 
 
 def _note_identity(message: BatchMessage, cursor: models.Cursor, where: Mapping[str, object]) -> bool:
-    """Follow the outbox that the batch is from, in its newest epoch; whether that is news."""
+    """Follow the outbox and the epoch that the batch is from; return whether that changed the cursor."""
     identity = message.identity
     if identity is None or (cursor.outbox, cursor.epoch) == identity:
         return False
@@ -199,7 +199,7 @@ def _note_identity(message: BatchMessage, cursor: models.Cursor, where: Mapping[
 
 
 def _locked_cursor(consumer: Consumer, message: BatchMessage) -> models.Cursor | None:
-    """The lane's cursor, made if it is missing, with those of the other lanes; ``None`` while another has it."""
+    """Lock the lane's cursor; create it and those of the other lanes if missing. ``None`` while another holds it."""
     app = context(consumer.context)
     table = app.table(models.Cursor)
     lane = lane_key(consumer, message)
@@ -214,7 +214,7 @@ def _locked_cursor(consumer: Consumer, message: BatchMessage) -> models.Cursor |
 
 
 def _where(consumer: Consumer, message: BatchMessage) -> dict[str, str | int]:
-    """What every line of the log about a batch says."""
+    """Return the fields of every log line about a batch."""
     return {"context": consumer.context, **lane_key(consumer, message), "batch": message.id}
 
 
@@ -247,6 +247,6 @@ def _survived(consumer: Consumer, message: BatchMessage) -> None:
 
 
 def _asynchronous_commit(alias: str) -> None:
-    """Losing this transaction in a crash of the server is harmless, so it need not wait for the disk."""
+    """Let the commit not wait for the disk: losing this transaction in a crash of the server is harmless."""
     with connections[alias].cursor() as sql:
         sql.execute("SET LOCAL synchronous_commit = off")

@@ -1,6 +1,6 @@
-"""Retries of dead letters: an operator asks for one, a worker does it, and the row tells what came of it.
+"""Retries of dead letters: an operator asks for one, a worker does it, and the row keeps the outcome.
 
-An event may kill who applies it, so it is never applied in a web process. The request is a row; the task
+An event may kill the process that applies it, so it is never applied in a web process. The request is a row; the task
 that the broker brings is only a hint, and whoever looks next takes what is pending. A request is taken by
 one worker, once: that it begins, and with which letter, is committed before. One that its worker did not
 survive stays as it is, for the operator to see, and is not taken again.
@@ -30,7 +30,7 @@ STEPS = (1, 2, 5, 10, 20, 50)  # keys; the last again and again
 
 
 class Step(NamedTuple):
-    """What was done of a request."""
+    """What one step did."""
 
     consumer: str
     source: str
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
 
 def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: str = "") -> models.LetterRetry:
-    """Note that the letters of these keys are to be retried, key by key; the row.
+    """Note that the letters of these keys are to be retried, key by key; return the row.
 
     :param consumer: its name, where that is not the context's.
     :param by: who asks for it.
@@ -48,7 +48,7 @@ def request(label: str, *, source: str, keys: Sequence[str], by: str, consumer: 
 
 
 def call_worker(label: str, *, source: str, consumer: str = "") -> bool:
-    """Have a worker of the context look for requests now. False if the broker is away: beat will have it look."""
+    """Have a worker of the context look for requests now. ``False`` if the broker is away: beat calls it later."""
     with suppress(BrokerAway):
         broker.send(broker.RETRY, consumer_of(consumer or label, source).queue, context=label)
         return True
@@ -56,45 +56,45 @@ def call_worker(label: str, *, source: str, consumer: str = "") -> bool:
 
 
 def run_step(label: str) -> Step | None:
-    """Take the oldest request and do a step of it; ``None`` if none is pending."""
+    """Take the oldest request and do one step of it; ``None`` if none is pending."""
     app = context(label)
-    asked = _take(app)
-    if asked is None:
+    row = _take(app)
+    if row is None:
         return None
     applied, failure = 0, ""
-    size = next((size for size in STEPS if size > asked.done), STEPS[-1])
-    for key in asked.keys[asked.done : asked.done + size]:
-        count, failure = _retry_key(app, asked, key)
+    size = next((size for size in STEPS if size > row.done), STEPS[-1])
+    for key in row.keys[row.done : row.done + size]:
+        count, failure = _retry_key(app, row, key)
         applied += count
         if failure:
             break
-        asked.done += 1
-    asked.applied += applied
-    _note_outcome(app, asked, failure)
-    return Step(asked.consumer, asked.source, applied)
+        row.done += 1
+    row.applied += applied
+    _note_outcome(app, row, failure)
+    return Step(row.consumer, row.source, applied)
 
 
 def _take(app: ContextConfig) -> models.LetterRetry | None:
-    """One worker gets it; whoever comes at the same time gets the next."""
+    """Take the oldest request. Another worker at the same time gets the next."""
     pending = app.table(models.LetterRetry).objects.filter(began_at=None, ended_at=None).order_by("pk")
     with transaction.atomic(using=app.database):
-        asked = pending.select_for_update(skip_locked=True).first()
-        if asked is not None:
-            _same(app, asked).update(began_at=Now(), position=None)
-    return asked
+        row = pending.select_for_update(skip_locked=True).first()
+        if row is not None:
+            _same(app, row).update(began_at=Now(), position=None)
+    return row
 
 
-def _retry_key(app: ContextConfig, asked: models.LetterRetry, key: str) -> tuple[int, str]:
-    """Apply a key's letters; how many were, and why the next one was not."""
+def _retry_key(app: ContextConfig, row: models.LetterRetry, key: str) -> tuple[int, str]:
+    """Apply a key's letters; return how many were applied, and why the next one was not."""
 
     def begin(letter: models.DeadLetter) -> None:
-        _same(app, asked).update(began_at=Now(), position=letter.position)
+        _same(app, row).update(began_at=Now(), position=letter.position)
 
     count, patience = 0, Patience()
     for failures in range(1, TRIES + 1):
         try:
             for _ in deadletters.applied(
-                app.label, source=asked.source, key=key, consumer=asked.consumer, before_each=begin
+                app.label, source=row.source, key=key, consumer=row.consumer, before_each=begin
             ):
                 count += 1
             break
@@ -103,22 +103,20 @@ def _retry_key(app: ContextConfig, asked: models.LetterRetry, key: str) -> tuple
                 raise
             connections[app.database].close()
             if failures == TRIES:
-                return count, f"The moment is bad, and the letters are kept: {described(error)}"
+                return count, f"A temporary failure; the letters are kept: {described(error)}"
             patience.pause(failures)
-    first = deadletters.open_letters(app, asked.source, asked.consumer).filter(key=key).order_by("position").first()
+    first = deadletters.open_letters(app, row.source, row.consumer).filter(key=key).order_by("position").first()
     return count, "" if first is None else f"#{first.position}: {first.error}"
 
 
-def _note_outcome(app: ContextConfig, asked: models.LetterRetry, failure: str) -> None:
-    """It has ended, or its next step is pending."""
-    if failure or asked.done >= len(asked.keys):
-        left = deadletters.open_letters(app, asked.source, asked.consumer).filter(key__in=asked.keys).count()
-        _same(app, asked).update(
-            done=asked.done, applied=asked.applied, left=left, error=storable(failure), ended_at=Now()
-        )
+def _note_outcome(app: ContextConfig, row: models.LetterRetry, failure: str) -> None:
+    """Note that the request has ended, or that its next step is pending."""
+    if failure or row.done >= len(row.keys):
+        left = deadletters.open_letters(app, row.source, row.consumer).filter(key__in=row.keys).count()
+        _same(app, row).update(done=row.done, applied=row.applied, left=left, error=storable(failure), ended_at=Now())
     else:
-        _same(app, asked).update(done=asked.done, applied=asked.applied, began_at=None, position=None)
+        _same(app, row).update(done=row.done, applied=row.applied, began_at=None, position=None)
 
 
-def _same(app: ContextConfig, asked: models.LetterRetry) -> QuerySet[models.LetterRetry]:
-    return app.table(models.LetterRetry).objects.filter(pk=asked.pk)
+def _same(app: ContextConfig, row: models.LetterRetry) -> QuerySet[models.LetterRetry]:
+    return app.table(models.LetterRetry).objects.filter(pk=row.pk)

@@ -1,4 +1,4 @@
-"""Which failures pass by themselves. Everything else is the event's fault, or the code's."""
+"""Tells failures that pass by themselves from those that are the event's fault, or the code's."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ TRANSIENT_STATES = ("55P03", "25P03", "25006")
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying the same again, later, can succeed: a reaction says so (:class:`Retry`), or the SQLSTATE.
+    """Return whether the same can succeed later: a reaction says so (:class:`Retry`), or the SQLSTATE does.
 
     A lost or refused connection carries no SQLSTATE, and is transient too. Texts decide nothing.
     """

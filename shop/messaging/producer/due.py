@@ -1,4 +1,4 @@
-"""Which subscriptions have something to send, or to ask; what an idle look costs is the same whatever the log holds."""
+"""Finds the subscriptions that have something to send, or to ask, at a cost that does not grow with the log."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -39,9 +39,10 @@ class Due(NamedTuple):
 
 
 def due(label: str, consumers: list[str]) -> list[Due]:
-    """The subscriptions that have something to send, or to ask: their time has come, or their lane has a new row.
+    """Return the subscriptions with something to send, or to ask: their time has come, or their lane has a new row.
 
-    It reads the subscriptions and the newest two partitions, whatever there is besides.
+    Reads the subscriptions and the newest two partitions. Older ones are looked through once
+    (:func:`~shop.messaging.producer.quiet.skip_quiet`).
     """
     app = context(label)
     with connections[app.database].cursor() as cursor:
@@ -63,7 +64,7 @@ def due(label: str, consumers: list[str]) -> list[Due]:
 
 
 def _with_news(app: ContextConfig, idle: Mapping[int, tuple[int, int]], last: int) -> set[int]:
-    """Those of subscriptions, each given as its lane and a position near the last, whose lane has a row after it."""
+    """Return the subscriptions whose lane has a row after a position; ``idle`` has each one's lane and position."""
     if not idle:
         return set()
     lanes, after = zip(*idle.values(), strict=True)

@@ -30,7 +30,7 @@ from shop.messaging.producer.partitions import AHEAD, add_partitions
 log = get_logger(__name__)
 
 LEAP = 1_000_000  # positions over the last one known here that a branch may have gone on by
-PER_SECOND = 2**20  # positions that no outbox gives out in a second, for years on end
+PER_SECOND = 2**20  # positions for each second since 1970: more than any outbox gives out on average
 
 SERVER = """
 (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
@@ -79,7 +79,7 @@ class Present:
 
 
 def present(label: str) -> Present:
-    """A context's outbox as it is now; made if it is missing, and fenced first if its server is another."""
+    """Return a context's outbox as it is now. Create it if it is missing; fence it first if its server is another."""
     row = _state(label)
     if row is None or row[4] != row[5]:
         fence(label)
@@ -91,11 +91,11 @@ def present(label: str) -> Present:
 def fence(label: str, *, reason: str = "") -> int | None:
     """Move the sequence beyond every position that any branch of the outbox's history can have given out.
 
-    An outbox that is not there yet is made. It is on a connection opened for it, since whoever appends is in a
-    transaction, and what the fence writes must stand whatever becomes of that.
+    Creates the outbox if it is missing. Runs on its own connection: an append calls it inside a transaction, and
+    the fence must stand even if that is rolled back.
 
-    :param reason: given, it is done in any case; without, only if the server is another than the recorded one.
-    :returns: the first position after the fence, the new epoch; ``None`` if none was needed.
+    :param reason: kept beside the fence. Without one, the outbox is fenced only if its server is not the recorded one.
+    :returns: the new epoch, which is the first position after the fence; ``None`` if no fence was needed.
     """
     names = tables(label)
     with _connection_of_its_own(label) as connection, connection.cursor() as cursor:
@@ -118,7 +118,7 @@ def fence(label: str, *, reason: str = "") -> int | None:
 
 
 def tables(label: str) -> dict[str, str]:
-    """The names of a producer's tables, for SQL."""
+    """Return the names of a producer's tables, for SQL."""
     app = context(label)
     return {
         "outbox": app.table(models.Outbox)._meta.db_table,

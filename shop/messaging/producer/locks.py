@@ -1,9 +1,9 @@
-"""The locks of the lanes: who waits for one holds no other, so that a frozen process stops its own lane only.
+"""Locks lanes so that whoever waits for one holds no other: a frozen process stops only its own lane.
 
 ``lock_timeout`` bounds each wait. It is the connection's, which also bounds the whole of a wait here; within that,
 an append to several lanes waits ``PATIENCE`` for each. Where one takes longer, the append gives back what it has
-(a savepoint), waits for that one alone, gives it back too, and begins anew with all of them and twice the patience:
-the lane came free, so its holder is not frozen. To try for all at once, or with the same patience for ever, would
+(a savepoint), waits for that one alone, gives it back too, and starts over with all of them and twice the patience:
+the lane came free, so its holder is not frozen. Trying for all at once, or always with the same patience, would
 starve it behind appends to single lanes.
 """
 
@@ -45,7 +45,7 @@ LIMIT = "SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout'"  # mi
 
 
 class LaneHeld(OperationalError):
-    """Another transaction holds the lane. Roll back, and try again in another lane, or later."""
+    """Another transaction holds the lane. Roll back, then try again in another lane, or later."""
 
 
 def execute_in_lanes(

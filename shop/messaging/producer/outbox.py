@@ -1,6 +1,6 @@
 """Appending to the outbox so that, in a lane, positions are in the order of the commits.
 
-A bare sequence gives no such thing: a transaction that took position 5 may commit after one that took 6,
+A bare sequence does not ensure that: a transaction that took position 5 may commit after one that took 6,
 and a reader that has seen 6 would skip 5 for good. So an append takes the advisory lock of each lane that
 it writes to, in ascending order, and holds it to the end of its transaction. The protocol is that of
 message-db's ``acquire_lock`` just before the write, cut into lanes; how it waits is in
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     headers: Mapping[str, str]
 
 
-# Nothing is inserted if the server is another than the one that the outbox was last written on.
+# Inserts nothing if the server is not the one that the outbox was last written on.
 INSERT = f"""
 INSERT INTO {{events}} (lane, type, key, data, headers)
 SELECT lane, type, key, data, headers
@@ -44,12 +44,12 @@ _lanes: dict[str, int] = {}
 
 
 def lane_of(key: str, lanes: int) -> int:
-    """The lane of an aggregate: crc32 of its key in UTF-8, modulo the number of lanes."""
+    """Return the lane of an aggregate: crc32 of its key in UTF-8, modulo the number of lanes."""
     return crc32(key.encode()) % lanes
 
 
 def lanes_of(label: str) -> int:
-    """How many lanes a context's outbox has. The setting seeds it once, when the outbox is created."""
+    """Return the number of lanes of a context's outbox: ``OUTBOX_LANES`` as it was when the outbox was created."""
     if label not in _lanes:
         _lanes[label] = present(label).lanes
     return _lanes[label]
@@ -94,5 +94,5 @@ def id_in_free_lane(label: str, draw: Callable[[], UUID]) -> UUID:
 
 @cache
 def lock_class(table: str) -> int:
-    """The first key of a lane's advisory lock (a signed 32-bit integer); the second is the lane."""
+    """Return the first key of a lane's advisory lock (a signed 32-bit integer); the second is the lane."""
     return crc32(table.encode()) - 2**31

@@ -2,8 +2,8 @@
 
 There is no default partition: its rows would block new ranges. Tables are made ahead of need and attached, which
 blocks neither appends nor reads, as ``CREATE TABLE … PARTITION OF`` would. Beat looks after them when it starts and
-every minute, each process that scans does so as well, and whoever finds none makes it on the spot and is asked to
-try again: running out parks nothing, stops nothing, and needs no operator.
+every minute, and so does each process that scans. An append that finds none makes it on the spot, and its caller tries
+again: running out of partitions parks no event, stops no lane, and needs no operator.
 """
 
 import logging
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 SIZE = 1_000_000  # positions in a partition
 AHEAD = 10  # partitions kept ready beyond the newest position, at least
 AHEAD_SECONDS = 3600  # seconds that they are to last at the recent rate
-RATE_SECONDS = 60  # seconds over which a burst is spread, at least, to tell the rate
+RATE_SECONDS = 60  # seconds that a burst is spread over, at least, when the rate is computed
 LOOK_INTERVAL = 60  # seconds between two looks of a process
-LOCK_TIMEOUT = "2s"  # that making one waits for another maker, or for a VACUUM of the outbox
+LOCK_TIMEOUT = "2s"  # how long making one waits for another process that makes one, or for a VACUUM of the outbox
 
 CREATE = """
 CREATE SEQUENCE {table}_position CACHE 1;
@@ -127,7 +127,7 @@ def ensure_partitions(label: str) -> list[str]:
 def add_partitions(cursor: Any, table: str, first_position: int, count: int) -> list[str]:
     """Make the partition of a position and those after it, ``count`` in all, where missing; return the names made.
 
-    They are there when the caller's transaction commits; until then other makers wait.
+    They exist once the caller's transaction commits; until then other processes that make some wait.
     """
     cursor.execute(ONE_MAKER, [f"partitions of {table}"])
     first = first_position // SIZE
@@ -178,7 +178,7 @@ def _newest(cursor: Any, table: str) -> int:
 
 
 def _ahead(cursor: Any, table: str, newest: int) -> int:
-    """How many partitions are to be ready beyond the newest position."""
+    """Return how many partitions are to be ready beyond the newest position."""
     cursor.execute(RECENT.format(table=table, newest=newest, size=SIZE))
     row = cursor.fetchone()
     if row is None:

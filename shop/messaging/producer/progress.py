@@ -1,4 +1,4 @@
-"""How far a context's events have come, told by its subscriptions' positions alone: rows are never marked."""
+"""Shows how far each event is on its way, from the subscriptions' positions alone: rows are never marked."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,9 +12,9 @@ from shop.messaging.consumers import consumers_of
 from shop.messaging.contexts import context
 from shop.messaging.producer.reading import tables
 
-TRACE_LIMIT = 200  # events of one key that a trace shows, at the most
+TRACE_LIMIT = 200  # events of one key that a trace shows, at most
 
-LAG_CAP = 10_000  # rows of a lane that are read to count what is behind, at the most
+LAG_CAP = 10_000  # rows of a lane that are read to count what is behind, at most
 
 # For each subscription: the lane's newest position, and what its consumer wants and has not acknowledged;
 # up to ``scanned`` there is none of that.
@@ -66,7 +66,7 @@ class Progress:
         self._positions = {(row.consumer, row.lane): row for row in subscriptions}
 
     def of(self, event: Any) -> dict[str, State]:
-        """The state of an outbox row, for each of the context's consumers."""
+        """Return the state of an outbox row, for each of the context's consumers."""
         return {name: self._state(event, name) for name in self.consumers}
 
     def _state(self, event: Any, consumer: str) -> State:
@@ -81,13 +81,13 @@ class Progress:
 
 
 def trace(label: str, key: str) -> list[Any]:
-    """A key's outbox rows, oldest first; the newest of them, if there are very many."""
+    """Return a key's outbox rows, oldest first; the newest :data:`TRACE_LIMIT`, if there are more."""
     events = context(label).table(messaging.OutboxEvent).objects.filter(key=key)
     return list(events.order_by("-position")[:TRACE_LIMIT])[::-1]
 
 
 def lags(label: str) -> Mapping[tuple[str, int], Lag]:
-    """How far behind each (consumer, lane) of a context is, in one query bounded by :data:`LAG_CAP`."""
+    """Return how far behind each (consumer, lane) of a context is, in one query bounded by :data:`LAG_CAP`."""
     app, consumers = context(label), consumers_of(label)
     sql = LAG.format(**tables(label))
     with connections[app.database].cursor() as cursor:

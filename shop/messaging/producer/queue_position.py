@@ -1,4 +1,4 @@
-"""Where an aggregate's first event stands in its lane, before a consumer's position. No structure keeps it."""
+"""Counts an aggregate's place in its lane's queue, from the log and the consumer's position: nothing else keeps it."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from shop.messaging.producer.quiet import skip_quiet
 from shop.messaging.producer.reading import tables
 
 CAP = 1_000  # events counted ahead of an aggregate, at most
-RATE_ROWS = 100  # newest events of a lane that its rate is measured on
+RATE_ROWS = 100  # newest events of a lane, from which its rate is computed
 RATE_REACH = 10_000  # positions, of all lanes, among which they are looked for
 
 
@@ -66,7 +66,7 @@ def place_in_queue(label: str, key: str, *, consumer: str, opens: type[Event], a
     """
     app = context(label)
     lane = lane_of(key, lanes_of(label))
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "lane": lane,
         "key": key,
         "consumer": consumer,
@@ -77,10 +77,10 @@ def place_in_queue(label: str, key: str, *, consumer: str, opens: type[Event], a
         "reach": RATE_REACH,
     }
     with connections[app.database].cursor() as cursor:
-        cursor.execute(BOUNDS.format(**tables(label)), asked)
+        cursor.execute(BOUNDS.format(**tables(label)), parameters)
         head, scanned = cursor.fetchone()
         # In a lane that was quiet for long, ``scanned`` is far back; what lies between is not counted each time.
-        asked |= {"head": head, "scanned": skip_quiet(app, lane, scanned, head) or scanned}
-        cursor.execute(PLACE.format(**tables(label)), asked)
+        parameters |= {"head": head, "scanned": skip_quiet(app, lane, scanned, head) or scanned}
+        cursor.execute(PLACE.format(**tables(label)), parameters)
         position, opened_ahead, rate = cursor.fetchone()
     return Place(position, math.ceil((opened_ahead + 1) / rate) if rate else None)

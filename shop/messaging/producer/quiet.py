@@ -1,4 +1,4 @@
-"""Quiet lanes: which stretch of an outbox a lane has no row in, so that nobody looks through it again and again.
+"""Remembers where in an outbox a quiet lane has no row, so that each process looks through that stretch only once.
 
 ``scanned`` never passes the last row read of its lane, so in a lane without news it stays where it is while the
 others move the sequence on by partition after partition. A process looks through what lies in between once, a few
@@ -40,7 +40,7 @@ def is_near(position: int, last: int) -> bool:
 
 
 def remembered(label: str, lane: int, after: int, last: int) -> int:
-    """Return the position up to which it is known already that the lane has no row after ``after``; ask nobody."""
+    """Return the position up to which the lane is known to have no row after ``after``, without a query."""
     known_after, known_to = _quiet.get((label, lane), (after, after))
     if known_to > last:  # the sequence was set back: by a restore, to another history
         _quiet.pop((label, lane), None)
@@ -51,7 +51,7 @@ def remembered(label: str, lane: int, after: int, last: int) -> int:
 def skip_quiet(app: ContextConfig, lane: int, after: int, last: int) -> int | None:
     """Return the position after which the lane's next row is to be looked for; ``None`` if there is one before.
 
-    It is ``after`` where that is near ``last``, the sequence's last value. Not for a transaction that holds locks.
+    It is ``after`` where that is near ``last``, the sequence's last value. Do not call it while holding locks.
     """
     known_to = remembered(app.label, lane, after, last)
     known_after = _quiet[app.label, lane][0] if known_to != after else after

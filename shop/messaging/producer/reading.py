@@ -15,7 +15,7 @@ from shop.setwise import arrays
 
 # A lane's rows after ``scanned`` are compared and ordered by the pair (lane, position), and by the position alone
 # for pruning, and never sorted: only the lane's index serves that, and no statistics can mislead the planner.
-# Asked more plainly, it expects to meet the lane's rows soon among all others, and looking at an idle lane
+# With a plainer condition it expects to meet the lane's rows soon among all others, and a look at an idle lane
 # scans the backlog of the busy ones; or it expects few, and sorts the whole backlog for each page.
 
 # The lane's next rows, through the index on (lane, position); bounded in rows and in bytes, at least one.
@@ -53,7 +53,7 @@ WHERE undone.time::timestamptz < clock_timestamp() - %(recent)s * interval '1 se
 )
 """
 
-RECENT = 5  # seconds that an event is not looked at again for what undoes it
+RECENT = 5  # seconds from its recording in which an event is not looked up for what undoes it
 
 END = 2**63 - 1
 
@@ -61,19 +61,19 @@ LAST = "SELECT last_value FROM {outbox}_position"
 
 
 class Page(NamedTuple):
-    """Rows of a lane: the wanted ones, the last position read, and the time up to which they are all."""
+    """A page of a lane: the wanted events, the last position read, and the time of the last row."""
 
     events: list[CloudEvent]
     last: int
     time: str | None
-    """RFC 3339, as everywhere in messages; ``None`` if the page has all that the lane holds now."""
+    """Of the last row read, RFC 3339; ``None`` if the page reaches the lane's end, and so is true as of now."""
 
 
 def read(label: str, *, lane: int, types: Collection[str], after: int, through: int | None = None) -> Page:
-    """A lane's rows after a position: up to the bounds of a batch, or all of them up to ``through``, where that is set.
+    """Read a lane after a position: up to the bounds of a batch, or up to ``through``, if that is given.
 
-    What was sent once is never cut again: the bounds may be others by then. Only the partitions between the next
-    rows of the lane and the last position are looked at.
+    A batch that is sent again is read by ``through``: the bounds may have been changed since. Only the partitions
+    between the next rows of the lane and the last position are looked at.
     """
     with connections[context(label).database].cursor() as cursor:
         cursor.execute(LAST.format(**tables(label)))
@@ -114,9 +114,9 @@ def read(label: str, *, lane: int, types: Collection[str], after: int, through: 
 def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str]) -> list[CloudEvent]:
     """Mark each event that a later one of its key, in the log already, undoes.
 
-    One look-up for a page, and none for events of the last seconds, which nobody can have waited for in vain.
+    One look-up for a page. Events of the last seconds are left out: they have not waited for an absent consumer.
 
-    :param annuls: by the type that undoes, the type that is undone.
+    :param annuls: the type that is undone, by the type that undoes it.
     """
     undone = [event for event in events if event["type"] in annuls.values()]
     if not undone:
@@ -141,7 +141,7 @@ def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str
 
 
 def tables(label: str) -> dict[str, str]:
-    """The names of a producer's tables, for SQL."""
+    """Return the names of a producer's tables, for SQL."""
     app = context(label)
     return {
         "subscription": app.table(models.Subscription)._meta.db_table,

@@ -89,7 +89,7 @@ def wake(label: str) -> None:
 
 
 def subscribe(label: str, *, consumer: str, generation: int) -> None:
-    """Give a generation of a consumer its subscriptions, from position 0 on; harmless when it has them."""
+    """Create the subscriptions of a generation of a consumer, from position 0 on; harmless if it has them."""
     if consumer not in consumers_of(label):
         log.warning("unknown consumer asks to subscribe", context=label, consumer=consumer, generation=generation)
         return
@@ -102,8 +102,8 @@ def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
     """Set both positions from the consumer's cursor, and send its next batch at once.
 
     A cursor behind ``acknowledged`` (the consumer was restored) rewinds the subscription. The acknowledgement of a
-    batch that is no longer in flight, or of another outbox, is ignored. A refusal, and a cursor beyond the end of
-    the log, stop the subscription; the answer of a generation that is gone deletes it.
+    batch that is no longer in flight, or of another outbox, is ignored. A refusal, and a cursor beyond anything ever
+    sent, stop the subscription; the answer of a generation that is gone deletes it.
     """
     outbox, consumer = present(label), consumers_of(label).get(answer.consumer)
     where = {"context": label, "consumer": answer.consumer, "generation": answer.generation, "lane": answer.lane}
@@ -172,7 +172,7 @@ def _send(consumer: Consumer | None, message: BatchMessage | None) -> bool:
 def _next_message(
     label: str, outbox: Present, consumer: Consumer, subscription: models.Subscription, now: datetime
 ) -> BatchMessage | None:
-    """The batch to send now, noted on the locked subscription; ``None`` if it is too early for any."""
+    """Choose the batch to send now, and note it on the locked subscription; ``None`` if none is due."""
     if subscription.batch is not None and subscription.due_at > now:
         return None
     page = _page_again(label, consumer, subscription) or _new_page(label, consumer, subscription, now)
@@ -198,10 +198,10 @@ def _next_message(
 
 
 def _page_again(label: str, consumer: Consumer, subscription: models.Subscription) -> Page | None:
-    """What is in flight, under the types that it was filtered by.
+    """Read the batch in flight again, under the types that it was filtered by.
 
-    ``None`` if nothing is; or the consumer wants more by now, or a relay of 1.0 sent it and kept no types: it is
-    forgotten then, and read anew.
+    ``None`` if there is none, or it is dropped, to be read anew: the consumer wants more types by now, or a relay of
+    1.0 sent it and kept no types.
     """
     if subscription.batch is None:
         return None
@@ -217,7 +217,7 @@ def _page_again(label: str, consumer: Consumer, subscription: models.Subscriptio
 
 
 def _new_page(label: str, consumer: Consumer, subscription: models.Subscription, now: datetime) -> Page | None:
-    """The next wanted events, or an empty page if the subscription was idle for long enough.
+    """Read the next wanted events, or an empty page if the subscription was idle for long enough.
 
     Pages without a wanted event only move ``scanned``, never past the last row read of this lane.
     """
@@ -246,6 +246,6 @@ def _locked(label: str) -> QuerySet[models.Subscription]:
 
 
 def _pause(tries: int) -> timedelta:
-    """How long to wait for an acknowledgement: doubled at each try, up to the limit."""
+    """Return how long to wait for an acknowledgement: doubled at each try, up to the limit."""
     pause: timedelta = settings.RELAY_RESEND_AFTER * 2 ** min(tries - 1, 20)
     return min(pause, settings.RELAY_RESEND_LIMIT)
