@@ -88,14 +88,21 @@ def wake(label: str) -> None:
         relay(label)
 
 
-def subscribe(label: str, *, consumer: str, generation: int) -> None:
-    """Create the subscriptions of a generation of a consumer, from position 0 on; harmless if it has them."""
+def subscribe(label: str, *, consumer: str, generation: int, at_once: bool = False) -> None:
+    """Create the subscriptions of a generation of a consumer, from position 0 on; harmless if it has them.
+
+    :param at_once: its cursors were set back: send each lane a batch now, if only an empty one, to be told so.
+    """
     if consumer not in consumers_of(label):
         log.warning("unknown consumer asks to subscribe", context=label, consumer=consumer, generation=generation)
         return
     lanes = present(label).lanes
     with connections[context(label).database].cursor() as cursor:
         cursor.execute(SUBSCRIBE_GENERATION.format(**reading.tables(label)), [consumer, generation, lanes])
+    if at_once:
+        subscriptions = context(label).table(models.Subscription).objects.filter(consumer=consumer)
+        subscriptions.filter(generation=generation, stopped="").update(due_at=Now())
+        wake(label)
 
 
 def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
