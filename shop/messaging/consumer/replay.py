@@ -38,7 +38,7 @@ class SetBack(NamedTuple):
 def replay(
     consumer: Consumer, *, position: int, lane: int | None = None, generation: int = 1, reason: str, by: str
 ) -> list[SetBack]:
-    """Have every event after ``position`` sent again; what was done to each lane whose cursor was beyond it.
+    """Have every event after ``position`` sent again; return what was done to each lane whose cursor was beyond it.
 
     All lanes are set back or none: a lane that is being worked on is waited for, for as long as the connection's
     ``lock_timeout`` allows. The producer is asked to send at once; if the broker is away it does so within the time

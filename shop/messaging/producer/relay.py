@@ -32,11 +32,11 @@ from shop.messaging.producer.reading import Page
 
 log = get_logger(__name__)
 
-# A consumer that has any subscription has one for each lane: they are made together.
+# A generation that has any subscription has one for each lane: they are made together. The first needs no asking.
 SUBSCRIBE = """
 INSERT INTO {subscription} (consumer, generation, lane)
 SELECT consumer, 1, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
-WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer)
+WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.generation = 1)
 ON CONFLICT DO NOTHING
 """
 
@@ -103,6 +103,20 @@ def subscribe(label: str, *, consumer: str, generation: int, at_once: bool = Fal
         subscriptions = context(label).table(models.Subscription).objects.filter(consumer=consumer)
         subscriptions.filter(generation=generation, stopped="").update(due_at=Now())
         wake(label)
+
+
+def resume(label: str, pk: int) -> bool:
+    """Let a stopped subscription go on with the next scan, once its cause is mended. Returns ``False`` if it was not stopped."""
+    with transaction.atomic(using=context(label).database):
+        subscription = _locked(label).filter(pk=pk).exclude(stopped="").select_for_update().first()
+        if subscription is None:
+            return False
+        reason = subscription.stopped
+        subscription.resume(now=subscription.now)  # type: ignore[attr-defined]  # annotated
+        subscription.save()
+    where = {"consumer": subscription.consumer, "generation": subscription.generation, "lane": subscription.lane}
+    log.info("subscription resumed", context=label, **where, reason=reason)
+    return True
 
 
 def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
