@@ -106,7 +106,7 @@ def subscribe(label: str, *, consumer: str, generation: int, at_once: bool = Fal
 
 
 def resume(label: str, pk: int) -> bool:
-    """Let a stopped subscription go on with the next scan, once its cause is mended. Returns ``False`` if it was not stopped."""
+    """Let a stopped subscription go on with the next scan; fix the cause first. False if it was not stopped."""
     with transaction.atomic(using=context(label).database):
         subscription = _locked(label).filter(pk=pk).exclude(stopped="").select_for_update().first()
         if subscription is None:
