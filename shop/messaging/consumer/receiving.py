@@ -6,8 +6,9 @@ the cursor, or the batch        and so
 is locked by another            a copy of this batch is being worked on: go away
 is of a generation that is gone answer so: the producer forgets the subscription
 is of another outbox            refuse it: the producer stops the subscription
-is of an older epoch, or of     leave it alone; keep its id, so that a resume, or the start of a newer worker, can
-other types; lane is stopped    answer it with the unmoved cursor
+is of an older epoch            leave it alone: the producer has forgotten it
+is of other types, or the lane  leave it alone; keep its id, so that a resume, or the start of a newer worker, can
+is stopped                      answer it with the unmoved cursor
 shows another event where the   stop the lane: the source was restored, and differs since
 last one seen was
 at or past ``through``          a duplicate: acknowledge with the cursor
@@ -121,7 +122,7 @@ def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
     if begun is None:
         return None
     (verdict, reason), position = begun.judgement, begun.position
-    if verdict in (Verdict.LEAVE_ALONE, Verdict.STOP):
+    if verdict in (Verdict.OUTDATED, Verdict.LEAVE_ALONE, Verdict.STOP):
         return None
     if verdict != Verdict.APPLY:
         refused = reason if verdict == Verdict.REFUSE else ""
@@ -164,9 +165,9 @@ def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judg
     if verdict == Verdict.REFUSE:
         log.error("batch refused", **where, reason=reason)
         return False
-    if verdict == Verdict.LEAVE_ALONE:
+    if verdict in (Verdict.OUTDATED, Verdict.LEAVE_ALONE):
         log.warning("batch left alone", **where, reason=reason)
-        return cursor.leave_alone(message.uuid)
+        return verdict == Verdict.LEAVE_ALONE and cursor.leave_alone(message.uuid)
     if verdict == Verdict.STOP:
         log.error("lane stopped", **where, reason=reason)
         cursor.stop(reason)
