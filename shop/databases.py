@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Model
@@ -32,9 +33,11 @@ class ContextRouter:
 def is_unavailable(error: BaseException) -> bool:
     """Whether a database cannot do for now what was right to ask: the same may succeed a little later.
 
-    It does not answer, a lock was not to be had in time, or an outbox had no partition for its next events.
+    It does not answer, a lock was not to be had in time, an outbox had no partition for its next events, or the
+    server only reads, as a replica does that is about to take over.
     """
-    return isinstance(error, OperationalError | InterfaceError)
+    only_reads = isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction)
+    return only_reads or isinstance(error, OperationalError | InterfaceError)
 
 
 def database_time(alias: str) -> datetime:

@@ -134,6 +134,16 @@ def test_a_database_that_is_away_is_a_problem_that_passes(ada: APIClient, gone: 
     assert response["Retry-After"] == "2"
 
 
+def test_a_replica_that_has_not_taken_over_yet_is_a_problem_that_passes(ada: APIClient) -> None:
+    with connections["orders"].cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            response = ada.post("/api/orders/", {"lines": [{"sku": "phone", "quantity": 1}]})
+        finally:
+            cursor.execute("RESET default_transaction_read_only")
+    assert is_problem(response, 503, "unavailable")
+
+
 def test_orders_are_accepted_while_every_other_context_is_away(ada: APIClient, gone: Callable[..., None]) -> None:
     gone("catalogue", "inventory", "readmodel")
     assert ada.post("/api/orders/", {"lines": [{"sku": "phone", "quantity": 1}]}).status_code == 202
