@@ -1,5 +1,6 @@
 """Fences among others' work: several at once, and while many append and relay."""
 
+from itertools import count
 from threading import Barrier
 
 import pytest
@@ -7,6 +8,7 @@ from django.db import connections, transaction
 
 from inventory.events import StockChanged
 from inventory.models import Fence, Outbox, OutboxEvent
+from readmodel.models import Cursor
 from shop.messaging import failpoints
 from shop.messaging.failpoints import Failpoint
 from shop.messaging.producer.fence import LEAP, fence, present
@@ -96,6 +98,34 @@ def test_every_event_takes_effect_once_and_in_order_while_fences_fall_between(pr
         assert probe.noted(key) == list(range(1, 61))
     lanes = [list(OutboxEvent.objects.filter(key=key).order_by("position")) for key in KEYS]
     assert all([event.data["available"] for event in lane] == list(range(1, 61)) for lane in lanes)
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["not heard of", "heard of"])
+def test_a_pass_that_began_before_a_fence_and_sends_after_it_loses_nothing(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    """It knows the epoch from before; the consumer may or may not have heard of the new one by then."""
+    probe.publish(KEYS[0])
+    probe.drain()
+
+    passes = count()
+
+    def meanwhile(point: Failpoint) -> None:
+        if point == Failpoint.SUBSCRIBED and next(passes) == 0:
+            fence(SOURCE, reason="meanwhile")
+            if heard:
+                due_now()
+                probe.drain()
+            probe.publish(KEYS[0], KEYS[1])
+
+    monkeypatch.setattr(failpoints, "at_each_failpoint", meanwhile)
+    relay(SOURCE)
+    for _ in range(3):
+        probe.drain()
+        due_now()
+    assert (probe.noted(KEYS[0]), probe.noted(KEYS[1])) == ([1, 2], [3])
+    assert not Cursor.objects.exclude(stopped="").exists()
+    assert set(Cursor.objects.filter(source=SOURCE).values_list("epoch", flat=True)) == {Outbox.objects.get().epoch}
 
 
 def test_fences_of_two_branches_within_a_second_have_different_epochs(probe: Probe) -> None:
