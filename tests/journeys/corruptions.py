@@ -141,7 +141,8 @@ CORRUPTIONS = {
     ),
     "an order is cancelled for other short lines": (
         "orders",
-        "UPDATE orders_order SET reason_data = jsonb_set(reason_data, '{lines,0,available}', '77') WHERE id = %(short)s",
+        "UPDATE orders_order SET reason_data = jsonb_set(reason_data, '{lines,0,available}', '77') "
+        "WHERE id = %(short)s",
         {"orders.answers"},
     ),
     "an order is lost": (
