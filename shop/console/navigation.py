@@ -12,6 +12,7 @@ from shop.messaging.contexts import Entry, contexts
 MACHINERY = (
     Entry("events", "outboxevent", "outbox"),
     Entry("subscriptions", "subscription", "send"),
+    Entry("fences", "fence", "fence"),
     Entry("cursors", "cursor", "move_to_inbox"),
     Entry("dead letters", "deadletter", "report"),
     Entry("retries", "letterretry", "replay"),

@@ -7,7 +7,8 @@ from shop.messaging.contexts import contexts
 
 OPERATIONS = {
     "outboxevent": ("view_outboxevent",),
-    "subscription": ("view_subscription",),
+    "subscription": ("view_subscription", "change_subscription"),
+    "fence": ("view_fence",),
     "cursor": ("view_cursor", "change_cursor"),
     "deadletter": ("view_deadletter", "change_deadletter"),
     "letterretry": ("view_letterretry",),

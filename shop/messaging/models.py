@@ -315,6 +315,14 @@ class Cursor(models.Model):
         self.position = to
         self.last_event = last_event or self.last_event
 
+    def set_back(self, *, to: int) -> None:
+        """Everything after ``to`` is to be sent again; each type is wanted from there on, at the latest."""
+        self.position = to
+        self.types = {name: min(since, to) for name, since in self.types.items()}
+        self.last_event = self.fresh_at = None
+        self.note_sound()
+        self.forget_attempts()
+
     def be_fresh(self, at: datetime) -> bool:
         """Note that everything the lane held before ``at`` is applied; return whether that is news."""
         news = self.fresh_at is None or self.fresh_at < at

@@ -34,9 +34,9 @@ def acknowledge(self: Task[..., None], **answer: Any) -> None:
 
 
 @shared_task(name="shop.messaging.tasks.subscribe")
-def subscribe_generation(source: str, consumer: str, generation: int, **more: Any) -> None:
-    """Create the subscriptions of a generation of a consumer to a context's events."""
-    subscribe(source, consumer=consumer, generation=generation)
+def subscribe_generation(source: str, consumer: str, generation: int, at_once: bool = False, **more: Any) -> None:
+    """Create the subscriptions of a generation of a consumer, and send what is due of them if asked."""
+    subscribe(source, consumer=consumer, generation=generation, at_once=at_once)
 
 
 @shared_task

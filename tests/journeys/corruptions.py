@@ -270,6 +270,16 @@ CORRUPTIONS = {
         "UPDATE members_subscription SET scanned = acknowledged - 1 WHERE acknowledged > 0",
         {"messaging.positions"},
     ),
+    "a cursor follows another deployment's outbox": (
+        "inventory",
+        "UPDATE inventory_cursor SET outbox = gen_random_uuid() WHERE source = 'orders' AND lane = 0",
+        {"messaging.identity"},
+    ),
+    "a producer has lost a fence that its consumer has heard of": (
+        "inventory",
+        "UPDATE inventory_cursor SET epoch = epoch + 1000 WHERE source = 'orders' AND epoch IS NOT NULL",
+        {"messaging.identity"},
+    ),
     "a wanted event was passed over": (
         "orders",
         "UPDATE orders_subscription AS s SET scanned = e.position, claim_from = 0, claim_to = e.position, "

@@ -304,3 +304,64 @@ def test_the_command_speaks_json(shop: Shop) -> None:
     report = json.loads(out.getvalue())
     assert report["ok"] is True
     assert {entry["state"] for entry in report["invariants"]} == {"ok"}
+
+
+def test_what_is_stopped_is_listed_on_both_sides_and_breaks_nothing(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    run("orders", "UPDATE orders_cursor SET stopped = 'bad code' WHERE source = 'catalogue' AND lane = 1")
+    run("catalogue", "UPDATE catalogue_subscription SET stopped = 'refused' WHERE consumer = 'inventory' AND lane = 2")
+    report = audit()
+    assert report.broken == []
+    assert [(row["consumer"], row["source"], row["lane"], row["stopped"]) for row in report.stopped] == [
+        ("orders", "catalogue", 1, "bad code")
+    ]
+    assert report.stopped_subscriptions == [
+        {"source": "catalogue", "consumer": "inventory", "generation": 1, "lane": 2, "stopped": "refused"}
+    ]
+    out = StringIO()
+    call_command("audit", stdout=out)
+    assert "stopped   catalogue's subscription of inventory, lane 2: refused" in out.getvalue()
+
+
+def test_a_generation_that_is_being_built_confuses_no_invariant(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    shop.place(("phone", 1), member_id=shop.member().pk)
+    shop.drain()
+    before = states(audit())
+    run(
+        "orders",
+        "INSERT INTO orders_subscription (consumer, generation, lane) SELECT 'inventory', 2, generate_series(0, 3)",
+    )
+    run(
+        "inventory",
+        "INSERT INTO inventory_cursor (consumer, generation, source, lane, position, outbox, types) "
+        "SELECT consumer, 2, source, lane, 7, outbox, '{\"orders.order-created\": 7}' FROM inventory_cursor "
+        "WHERE source = 'orders'",
+    )
+    assert states(audit()) == before
+    assert set(before.values()) == {"ok"}
+
+
+def test_the_batch_of_a_consumer_that_was_removed_is_not_late(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    run(
+        "catalogue",
+        "INSERT INTO catalogue_subscription (consumer, lane, batch, after, through, tries, due_at) "
+        "VALUES ('gone', 0, gen_random_uuid(), 0, 1, 1, now() - interval '1 hour')",
+    )
+    assert audit().broken == []
+
+
+def test_a_letter_of_a_named_reaction_is_listed(shop: Shop) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    run(
+        "inventory",
+        "INSERT INTO inventory_deadletter "
+        "(consumer, source, lane, position, type, key, event, error, traceback, attempts) "
+        "VALUES ('inventory.fraud', 'orders', 0, 1, 't', 'k', '{}', 'e', '', 1)",
+    )
+    assert [letter["consumer"] for letter in audit().letters] == ["inventory.fraud"]

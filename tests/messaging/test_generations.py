@@ -17,7 +17,7 @@ from shop.messaging.consumer.generations import (
 )
 from shop.messaging.consumer.receiving import receive
 from shop.messaging.consumers import Consumer, register
-from shop.messaging.producer.relay import relay
+from shop.messaging.producer.relay import relay, subscribe
 from tests.messaging.probe import CONSUMER, NAME, SOURCE, Probe, due_now, in_lane
 
 A, B = in_lane(0, 2)
@@ -175,3 +175,11 @@ def test_two_reactions_of_a_context_to_one_source_have_positions_of_their_own(
 def test_a_second_reaction_without_a_name_of_its_own_is_refused(probe: Probe) -> None:
     with pytest.raises(ValueError, match="give this one a name"):
         register(CONSUMER)
+
+
+def test_the_first_generation_is_subscribed_though_a_second_was_first(copies: Copies) -> None:
+    """A producer restored from before the consumer was there is asked for the second before it knows the first."""
+    subscribe(SOURCE, consumer=NAME, generation=2)
+    copies.probe.publish(A)
+    relay(SOURCE)
+    assert subscribed() == {1, 2}

@@ -12,10 +12,11 @@ from shop.messaging.contexts import ContextConfig, contexts, publishers
 SUBSCRIPTIONS = "SELECT *, clock_timestamp() AS read_at FROM {label}_subscription ORDER BY consumer, generation, lane"
 CURSORS = "SELECT * FROM {label}_cursor WHERE generation = 1 ORDER BY consumer, source, lane"
 LETTERS = """
-SELECT source, key, position, type, error, discarded_at, discarded_by FROM {label}_deadletter
-WHERE consumer = %(label)s AND generation = 1 ORDER BY source, position
+SELECT consumer, source, key, position, type, error, discarded_at, discarded_by FROM {label}_deadletter
+WHERE generation = 1 ORDER BY consumer, source, position
 """
 FENCES = "SELECT first, last_kept FROM {label}_fence ORDER BY first"
+OUTBOX = "SELECT identity, epoch, lanes FROM {label}_outbox"
 LANES = "SELECT lanes FROM {label}_outbox"
 HEADS = """
 SELECT lane, coalesce((SELECT max(position) FROM {label}_outboxevent e WHERE e.lane = lanes.lane), 0) AS head
@@ -79,7 +80,10 @@ class Evidence:
     """By producer: the last position of each lane."""
     fences: Mapping[str, list[Row]]
     """By producer: its fences, oldest first."""
+    outboxes: Mapping[str, Row]
+    """By producer: identity, epoch and number of lanes, where the outbox is made already."""
     cursor_rows: list[Row]
+    """Of the first generations."""
 
     def cursors(self, consumer: str, source: str) -> dict[str, Any]:
         """Return the parameters of :data:`UP_TO` for what the consumer has applied of the source."""
@@ -140,14 +144,8 @@ def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidenc
         subscriptions = {label: _subscriptions(label, sessions.snapshot(aliases[label], name)) for label in believing}
         state = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in states}
         consuming = {label: state[label] for label in states if label in consumers}
-        cursors = [
-            row for label, seen in consuming.items() for row in seen.rows(CURSORS.format(label=label), _of(label))
-        ]
-        letters = [
-            {"consumer": label, **row}
-            for label, seen in consuming.items()
-            for row in seen.rows(LETTERS.format(label=label), _of(label))
-        ]
+        cursors = [row for label, seen in consuming.items() for row in seen.rows(CURSORS.format(label=label))]
+        letters = [row for label, seen in consuming.items() for row in seen.rows(LETTERS.format(label=label))]
         log = {label: opened.enter_context(sessions.snapshot(aliases[label], name)) for label in logs}
         yield Evidence(
             subscriptions=subscriptions,
@@ -158,12 +156,9 @@ def gathered(needs: Needs, sessions: Sessions, *, name: str) -> Iterator[Evidenc
             log=log,
             heads={label: _heads(label, log[label]) for label in logs},
             fences={label: log[label].rows(FENCES.format(label=label)) for label in logs},
+            outboxes={label: row for label in logs for row in log[label].rows(OUTBOX.format(label=label))},
             cursor_rows=cursors,
         )
-
-
-def _of(label: str) -> Row:
-    return {"label": label}
 
 
 def _subscriptions(label: str, taken: AbstractContextManager[Snapshot]) -> list[Row]:

@@ -9,7 +9,7 @@ from shop.console.audit.evidence import EVERYONE, Evidence, GivenUp, Needs
 from shop.console.audit.invariants import Invariant, invariant
 from shop.console.audit.snapshots import Row
 
-NEEDS = Needs(state=EVERYONE)
+NEEDS = Needs(beliefs=True, state=EVERYONE)
 
 OF_LETTER = ("consumer", "source", "position", "type", "key", "discarded_at", "discarded_by")
 

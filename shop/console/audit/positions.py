@@ -53,6 +53,20 @@ def _is_explained(reached: int, end: int, fences: list[Row]) -> bool:
     return any(end <= fence["last_kept"] < reached < fence["first"] for fence in fences)
 
 
+@invariant("messaging.identity", "Each cursor follows the outbox of its source, in an epoch that the source knows.")
+def identity(evidence: Evidence) -> Iterator[Row]:
+    for cursor in evidence.cursor_rows:
+        outbox = evidence.outboxes.get(cursor["source"])
+        if outbox is None or cursor["outbox"] is None:
+            continue  # nothing was recorded yet, or nothing heard
+        row = {name: cursor[name] for name in ("consumer", "source", "lane", "outbox", "epoch")}
+        row |= {"outbox_of_source": outbox["identity"], "epoch_of_source": outbox["epoch"]}
+        if cursor["outbox"] != outbox["identity"]:
+            yield row | {"fault": "follows another outbox: another deployment's, or the source was made anew"}
+        elif (cursor["epoch"] or 0) > outbox["epoch"]:
+            yield row | {"fault": "has heard of a fence that its source has lost: was the source restored?"}
+
+
 @invariant("messaging.skipped", "No event of the types that a claim names lies where it says that there is none.")
 def skipped(evidence: Evidence) -> Iterator[Row]:
     """Without a claim that counts, a relay reads again from what is acknowledged: nothing can be skipped."""
@@ -94,12 +108,26 @@ def in_time(evidence: Evidence) -> Iterator[Row]:
     grace = settings.RELAY_RESEND_AFTER
     for source, subscriptions in evidence.subscriptions.items():
         for row in subscriptions:
+            if row["consumer"] not in consumers_of(source):
+                continue  # it was removed from the code: nobody sends it anything again
             if row["batch"] is not None and row["due_at"] + grace < row["read_at"]:
                 names = ("consumer", "lane", "batch", "after", "through", "sent_at", "tries", "due_at")
                 yield {"source": source, **{name: row[name] for name in names}}
 
 
+def stopped_subscriptions(evidence: Evidence) -> Iterator[Row]:
+    """Find the subscriptions that are sent nothing until an operator resumes them."""
+    for source, subscriptions in evidence.subscriptions.items():
+        for row in subscriptions:
+            if row["stopped"]:
+                yield {"source": source, **{name: row[name] for name in ("consumer", "generation", "lane", "stopped")}}
+
+
 FAMILIES = (
-    Family("positions", Needs(beliefs=True, state=EVERYONE, log=EVERYONE), (positions, skipped, wanted, in_time)),
+    Family(
+        "positions",
+        Needs(beliefs=True, state=EVERYONE, log=EVERYONE),
+        (positions, identity, skipped, wanted, in_time),
+    ),
     Family("lanes", Needs(log=EVERYONE), (lanes,)),
 )

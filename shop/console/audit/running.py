@@ -51,11 +51,14 @@ class Result:
 
 @dataclass
 class Report:
-    """The results, and what stands beside them: dead letters and stopped lanes break nothing, but are listed."""
+    """The results, and what stands beside them: dead letters and what is stopped break nothing, but are listed."""
 
     results: list[Result] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
+    """Lanes that their consumer stopped."""
+    stopped_subscriptions: list[Row] = field(default_factory=list)
+    """Lanes that their producer stopped."""
     open_for: dict[str, float] = field(default_factory=dict)
     """Seconds for which each family's snapshots were open."""
 
@@ -83,6 +86,7 @@ class Report:
             ],
             "dead_letters": self.letters,
             "stopped_lanes": self.stopped,
+            "stopped_subscriptions": self.stopped_subscriptions,
             "snapshot_seconds": {name: round(seconds, 3) for name, seconds in self.open_for.items()},
         }
 
@@ -98,6 +102,7 @@ def audit(*, before_each: Callable[[Invariant], None] = lambda invariant: None) 
     with Sessions() as sessions:
         with gathered(letters.NEEDS, sessions, name="audit: letters") as evidence:
             report.letters, report.stopped = evidence.letters, evidence.stopped
+            report.stopped_subscriptions = list(positions.stopped_subscriptions(evidence))
         for family in FAMILIES:
             began = time.monotonic()
             with gathered(family.needs, sessions, name=f"audit: {family.name}") as evidence:

@@ -3,13 +3,14 @@
 from django.contrib import admin
 
 from shop.messaging.admin.deadletters import DeadLetterPage
-from shop.messaging.admin.positions import CursorPage, OutboxEventPage, SubscriptionPage
+from shop.messaging.admin.positions import CursorPage, FencePage, OutboxEventPage, SubscriptionPage
 from shop.messaging.admin.retries import LetterRetryPage
 from shop.messaging.contexts import contexts
 
 PAGES = {
     "outboxevent": OutboxEventPage,
     "subscription": SubscriptionPage,
+    "fence": FencePage,
     "cursor": CursorPage,
     "deadletter": DeadLetterPage,
     "letterretry": LetterRetryPage,

@@ -1,6 +1,6 @@
-"""The admin of outboxes, subscriptions and cursors.
+"""The admin of outboxes, subscriptions, fences and cursors.
 
-All are read-only: what an operator may do is an action, one call to :mod:`shop.messaging.consumer.deadletters` each.
+All are read-only: what an operator may do is an action, one call to the messaging each.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,16 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, age, badge, counted, moment, pretty
 from shop.messaging import models as messaging
 from shop.messaging.admin.timeline import cause_link, states, timeline
 from shop.messaging.consumer import deadletters
 from shop.messaging.contexts import context
+from shop.messaging.producer import relay
 from shop.messaging.producer.progress import LAG_CAP, Progress, lags
 
 
@@ -74,26 +75,70 @@ class OutboxEventPage(ReadOnlyPage):
         return states(row)
 
 
-class SubscriptionPage(ReadOnlyPage):
+class ResumablePage(ReadOnlyPage):
+    """Lanes that may be stopped, each for a reason, and resumed."""
+
+    list_per_page = 200
+    actions = ("resume",)
+    actions_detail = ("resume_lane",)
+
+    def let_go_on(self, row: Any) -> bool:
+        """Resume a row; return ``False`` if it was not stopped."""
+        raise NotImplementedError
+
+    @admin.display
+    def state(self, row: Any) -> SafeString:
+        return badge("stopped", "danger") if row.stopped else badge("runs", "success")
+
+    @admin.display(description="why it is stopped")
+    def why(self, row: Any) -> str:
+        return row.stopped or NOTHING
+
+    @admin.action(permissions=["operate"], description="Resume stopped lanes (fix the cause first)")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        level, said = self._resume(request, list(queryset))
+        self.message_user(request, said, level)
+
+    @dialog(
+        "Resume",
+        text="The lane goes on where it stopped. Fix the cause first, or it stops again.",
+        submit="Resume",
+        icon="play_arrow",
+    )
+    def resume_lane(self, request: HttpRequest, form: Dialog, object_id: str) -> tuple[int, str]:
+        return self._resume(request, [self.model._default_manager.get(pk=object_id)])
+
+    def _resume(self, request: HttpRequest, rows: Sequence[Any]) -> tuple[int, str]:
+        resumed = [row for row in rows if self.let_go_on(row)]
+        for row in resumed:
+            self.log_change(request, row, f"Resumed; it had stopped: {row.stopped}")
+        if not resumed:
+            return messages.WARNING, "None of them was stopped." if len(rows) > 1 else "It was not stopped."
+        return messages.SUCCESS, f"{counted(len(resumed), 'lane')} resumed; each continues with its next batch."
+
+
+class SubscriptionPage(ResumablePage):
     """How far each consumer of this outbox has come, as the producer knows it."""
 
-    list_display = ("__str__", "acknowledged", "scanned", "head", "behind", "oldest", "flight", "tries", "due")
+    list_display = ("__str__", "acknowledged", "head", "behind", "oldest", "flight", "tries", "due", "state", "why")
     fields = (
-        ("consumer", "lane"),
-        ("acknowledged", "scanned"),
-        ("head", "behind"),
-        ("oldest", "due"),
-        ("flight", "tries"),
-        "batch",
+        ("consumer", "generation", "lane"),
+        ("state", "why"),
+        ("acknowledged", "scanned", "claim"),
+        ("head", "behind", "oldest"),
+        ("flight", "tries", "due"),
+        ("batch", "furthest"),
     )
     empty = "No subscriptions yet: the first scan creates them."
-    ordering = ("consumer", "lane")
-    list_per_page = 200
+    ordering = ("consumer", "generation", "lane")
 
     def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
-        found = lags(self.opts.app_label)
+        behind = lags(self.opts.app_label)
         for row in rows:
-            row.lag = found.get((row.consumer, row.lane))
+            row.lag = behind.get(row.pk)
+
+    def let_go_on(self, row: Any) -> bool:
+        return relay.resume(self.opts.app_label, row.pk)
 
     @admin.display(description="lane's head")
     def head(self, row: Any) -> object:
@@ -115,40 +160,69 @@ class SubscriptionPage(ReadOnlyPage):
     def flight(self, row: Any) -> str:
         return NOTHING if row.batch is None else f"{row.after} to {row.through}, sent {age(row.sent_at)} ago"
 
+    @admin.display(description="no row of these types")
+    def claim(self, row: Any) -> str:
+        if row.claim_types is None:
+            return NOTHING
+        return f"after {row.claim_from} up to {row.claim_to}: {', '.join(row.claim_types)}"
+
     @admin.display(description="next send (UTC)")
     def due(self, row: Any) -> str:
         return moment(row.due_at)
 
 
-class CursorPage(ReadOnlyPage):
+class FencePage(ReadOnlyPage):
+    """The jumps of this outbox's positions, and why: the first begins it, each further one stands for a restore."""
+
+    list_display = ("first", "last_kept", "reason", "fenced")
+    fields = (("first", "last_kept"), "reason", "fenced")
+    empty = "No fences yet: the first event makes one."
+    ordering = ("-first",)
+
+    @admin.display(description="at (UTC)")
+    def fenced(self, row: Any) -> str:
+        return moment(row.at)
+
+
+class CursorPage(ResumablePage):
     """How far this context has come in each lane of its sources: the truth about it."""
 
-    list_display = ("__str__", "position", "fresh", "state", "attempts", "poisonous")
+    list_display = ("__str__", "position", "fresh", "follows", "attempts", "poisonous", "state", "why")
+    fields = (
+        ("consumer", "generation"),
+        ("source", "lane"),
+        ("state", "why"),
+        ("position", "fresh"),
+        ("outbox", "epoch"),
+        ("attempts", "poisonous"),
+        ("alone", "alone_attempts"),
+        "left_alone",
+    )
     empty = "No cursors yet: the first batch of each lane creates one."
-    ordering = ("consumer", "source", "lane")
-    list_per_page = 200
-    actions = ("resume",)
+    ordering = ("consumer", "generation", "source", "lane")
+
+    def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
+        return [
+            Panel(
+                title="Types, each with the position from which on it is wanted",
+                headers=("Type", "Wanted after"),
+                rows=sorted(row.types.items()),
+                empty="None yet: it has not moved.",
+            ),
+            Panel(title="Last event seen", text=pretty(row.last_event) if row.last_event else NOTHING),
+        ]
+
+    def let_go_on(self, row: Any) -> bool:
+        return deadletters.resume(
+            self.opts.app_label, source=row.source, lane=row.lane, consumer=row.consumer, generation=row.generation
+        )
 
     @admin.display(description="fresh as of (UTC)")
     def fresh(self, row: Any) -> str:
         return moment(row.fresh_at)
 
-    @admin.display
-    def state(self, row: Any) -> str:
-        return (
-            format_html("{} {}", badge("stopped", "danger"), row.stopped) if row.stopped else badge("runs", "success")
-        )
-
-    @admin.action(permissions=["operate"], description="Resume stopped lanes (fix the cause first)")
-    def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        resumed = 0
-        for cursor in queryset:
-            if deadletters.resume(self.opts.app_label, source=cursor.source, lane=cursor.lane):
-                self.log_change(request, cursor, f"Resumed; it had stopped: {cursor.stopped}")
-                resumed += 1
-        said = (
-            f"{counted(resumed, 'lane')} resumed; each continues with its next batch."
-            if resumed
-            else "None of them was stopped."
-        )
-        self.message_user(request, said, messages.SUCCESS if resumed else messages.WARNING)
+    @admin.display(description="outbox and epoch")
+    def follows(self, row: Any) -> str:
+        if row.outbox is None:
+            return NOTHING
+        return f"{str(row.outbox)[:8]}, {NOTHING if row.epoch is None else row.epoch}"

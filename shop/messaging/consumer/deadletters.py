@@ -79,20 +79,21 @@ def discard(label: str, *, position: int, source: str, consumer: str = "", by: s
     return discarded
 
 
-def resume(label: str, *, source: str, lane: int, consumer: str = "") -> bool:
+def resume(label: str, *, source: str, lane: int, consumer: str = "", generation: int = 1) -> bool:
     """Let a stopped lane go on at once; fix the cause first. Returns ``False`` if it was not stopped."""
     app = context(label)
     with transaction.atomic(using=app.database):
-        stopped = app.table(messaging.Cursor).objects.filter(consumer=consumer or label, source=source, lane=lane)
-        cursors = list(stopped.exclude(stopped="").select_for_update())
-        for cursor in cursors:
-            cursor.resume()
-            cursor.save()
-    for cursor in cursors:
-        log.info("lane resumed", context=label, **lane_of(cursor))
+        stopped = app.table(messaging.Cursor).objects.exclude(stopped="").select_for_update()
+        cursor = stopped.filter(consumer=consumer or label, generation=generation, source=source, lane=lane).first()
+        if cursor is None:
+            return False
+        reason = cursor.stopped
+        cursor.resume()
+        cursor.save()
+    log.info("lane resumed", context=label, **lane_of(cursor), reason=reason)
     with suppress(BrokerAway):  # then the producer sends it again by itself, a little later
         answer_what_was_left_alone(label)
-    return bool(cursors)
+    return True
 
 
 def open_letters(app: ContextConfig, source: str, consumer: str = "") -> QuerySet[messaging.DeadLetter]:

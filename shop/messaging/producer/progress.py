@@ -16,20 +16,32 @@ TRACE_LIMIT = 200  # events of one key that a trace shows, at most
 
 LAG_CAP = 10_000  # rows of a lane that are read to count what is behind, at most
 
-# For each subscription: the lane's newest position, and what its consumer wants and has not acknowledged;
-# up to ``scanned`` there is none of that.
+SUBSCRIPTIONS = """
+SELECT id, consumer, lane, scanned, (SELECT last_value FROM {outbox}_position)
+FROM {subscription} WHERE consumer = ANY(%s)
+"""
+
+# For each subscription: the lane's newest position, and what its consumer wants and has not acknowledged; up to
+# ``scanned`` there is none of that. The rows of a lane are met in order, as the relay meets them, and the constant
+# bounds prune all partitions before the first of them.
 LAG = """
-SELECT s.consumer, s.lane, coalesce(head.position, 0), behind.events, behind.oldest, behind.rows > %(cap)s
-FROM {subscription} AS s
-JOIN unnest(%(consumers)s::text[], %(types)s::text[]) AS wanted (consumer, types) USING (consumer)
+SET LOCAL enable_sort = off;
+SELECT s.id, coalesce(newest.position, s.scanned), behind.events, behind.oldest, behind.rows > %(cap)s
+FROM unnest(%(ids)s::bigint[], %(lanes)s::smallint[], %(scanned)s::bigint[], %(types)s::text[])
+     AS s (id, lane, scanned, types)
 LEFT JOIN LATERAL (
-    SELECT position FROM {outbox} WHERE lane = s.lane ORDER BY position DESC LIMIT 1
-) AS head ON true
+    SELECT position FROM {outbox} e
+    WHERE (e.lane, e.position) > (s.lane, s.scanned) AND (e.lane, e.position) <= (s.lane, %(last)s)
+    AND e.position >= %(low)s + 1 AND e.position <= %(last)s
+    ORDER BY e.lane DESC, e.position DESC LIMIT 1
+) AS newest ON true
 CROSS JOIN LATERAL (
     SELECT count(*) AS rows, count(*) FILTER (WHERE ours) AS events, min(recorded_at) FILTER (WHERE ours) AS oldest
     FROM (
-        SELECT recorded_at, type = ANY(string_to_array(wanted.types, ' ')) AS ours FROM {outbox}
-        WHERE lane = s.lane AND position > s.scanned ORDER BY position LIMIT %(cap)s + 1
+        SELECT recorded_at, type = ANY(string_to_array(s.types, ' ')) AS ours FROM {outbox} e
+        WHERE (e.lane, e.position) > (s.lane, s.scanned) AND (e.lane, e.position) <= (s.lane, %(last)s)
+        AND e.position >= %(low)s + 1 AND e.position <= %(last)s
+        ORDER BY e.lane, e.position LIMIT %(cap)s + 1
     ) AS page
 ) AS behind
 """
@@ -58,11 +70,11 @@ class Lag(NamedTuple):
 
 
 class Progress:
-    """The positions of a context's subscriptions at one moment."""
+    """The positions of a context's subscriptions at one moment: of the first generation of each consumer."""
 
     def __init__(self, label: str) -> None:
         self.consumers = consumers_of(label)
-        subscriptions = context(label).table(messaging.Subscription).objects.all()
+        subscriptions = context(label).table(messaging.Subscription).objects.filter(generation=1)
         self._positions = {(row.consumer, row.lane): row for row in subscriptions}
 
     def of(self, event: Any) -> dict[str, State]:
@@ -86,11 +98,28 @@ def trace(label: str, key: str) -> list[Any]:
     return list(events.order_by("-position")[:TRACE_LIMIT])[::-1]
 
 
-def lags(label: str) -> Mapping[tuple[str, int], Lag]:
-    """Return how far behind each (consumer, lane) of a context is, in one query bounded by :data:`LAG_CAP`."""
-    app, consumers = context(label), consumers_of(label)
-    sql = LAG.format(**tables(label))
-    with connections[app.database].cursor() as cursor:
-        types = [" ".join(consumer.types) for consumer in consumers.values()]
-        cursor.execute(sql, {"consumers": list(consumers), "types": types, "cap": LAG_CAP})
-        return {(consumer, lane): Lag(*rest) for consumer, lane, *rest in cursor.fetchall()}
+def lags(label: str) -> Mapping[int, Lag]:
+    """Return how far behind each subscription of a context is, by its key, bounded by :data:`LAG_CAP`.
+
+    Those of consumers that are no longer in the code are left out.
+    """
+    consumers = consumers_of(label)
+    with connections[context(label).database].cursor() as cursor:
+        cursor.execute(SUBSCRIPTIONS.format(**tables(label)), [list(consumers)])
+        rows = cursor.fetchall()
+        if not rows:
+            return {}
+        cursor.execute(
+            LAG.format(**tables(label)),
+            {
+                "ids": [pk for pk, *_ in rows],
+                "lanes": [lane for *_, lane, _, _ in rows],
+                "scanned": [scanned for *_, scanned, _ in rows],
+                "types": [" ".join(consumers[consumer].types) for _, consumer, *_ in rows],
+                "low": min(scanned for *_, scanned, _ in rows),
+                "last": rows[0][-1],
+                "cap": LAG_CAP,
+            },
+        )
+        cursor.nextset()
+        return {pk: Lag(*rest) for pk, *rest in cursor.fetchall()}

@@ -29,7 +29,9 @@ class Place(NamedTuple):
 # Up to ``scanned`` the consumer has acknowledged every event of the lane, or did not want it.
 BOUNDS = """
 SELECT (SELECT last_value FROM {outbox}_position),
-       coalesce((SELECT scanned FROM {subscription} WHERE consumer = %(consumer)s AND lane = %(lane)s), 0)
+       coalesce((
+           SELECT scanned FROM {subscription} WHERE consumer = %(consumer)s AND generation = 1 AND lane = %(lane)s
+       ), 0)
 """
 
 # An aggregate's events are all in one lane, and its first opens it. The rate is that of the answers, since the

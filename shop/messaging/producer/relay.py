@@ -32,11 +32,11 @@ from shop.messaging.producer.reading import Page
 
 log = get_logger(__name__)
 
-# A consumer that has any subscription has one for each lane: they are made together.
+# A generation that has any subscription has one for each lane: they are made together. The first needs no asking.
 SUBSCRIBE = """
 INSERT INTO {subscription} (consumer, generation, lane)
 SELECT consumer, 1, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
-WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer)
+WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.generation = 1)
 ON CONFLICT DO NOTHING
 """
 
@@ -88,14 +88,35 @@ def wake(label: str) -> None:
         relay(label)
 
 
-def subscribe(label: str, *, consumer: str, generation: int) -> None:
-    """Create the subscriptions of a generation of a consumer, from position 0 on; harmless if it has them."""
+def subscribe(label: str, *, consumer: str, generation: int, at_once: bool = False) -> None:
+    """Create the subscriptions of a generation of a consumer, from position 0 on; harmless if it has them.
+
+    :param at_once: its cursors were set back: send each lane a batch now, if only an empty one, to be told so.
+    """
     if consumer not in consumers_of(label):
         log.warning("unknown consumer asks to subscribe", context=label, consumer=consumer, generation=generation)
         return
     lanes = present(label).lanes
     with connections[context(label).database].cursor() as cursor:
         cursor.execute(SUBSCRIBE_GENERATION.format(**reading.tables(label)), [consumer, generation, lanes])
+    if at_once:
+        subscriptions = context(label).table(models.Subscription).objects.filter(consumer=consumer)
+        subscriptions.filter(generation=generation, stopped="").update(due_at=Now())
+        wake(label)
+
+
+def resume(label: str, pk: int) -> bool:
+    """Let a stopped subscription go on with the next scan; fix the cause first. False if it was not stopped."""
+    with transaction.atomic(using=context(label).database):
+        subscription = _locked(label).filter(pk=pk).exclude(stopped="").select_for_update().first()
+        if subscription is None:
+            return False
+        reason = subscription.stopped
+        subscription.resume(now=subscription.now)  # type: ignore[attr-defined]  # annotated
+        subscription.save()
+    where = {"consumer": subscription.consumer, "generation": subscription.generation, "lane": subscription.lane}
+    log.info("subscription resumed", context=label, **where, reason=reason)
+    return True
 
 
 def take_acknowledgement(label: str, answer: Acknowledgement) -> None:

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from shop.messaging import models as messaging
 from shop.messaging.contexts import contexts
+from shop.messaging.producer.fence import fence
 from tests.contexts.admin.conftest import Browser
 from tests.contexts.sample.services import greet
 from tests.harness import Shop
@@ -39,6 +40,8 @@ def fill(shop: Shop) -> None:
     shop.scan("sample")
     shop.deliveries.run()
     for app in contexts():
+        if app.publishes:
+            fence(app.label, reason="a test")
         if "deadletter" in app.models:
             app.table(messaging.DeadLetter).objects.create(
                 consumer=app.label, source="orders", lane=0, position=1, type="t", key="k", event={"id": "1"}, error="e"

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from shop.console.audit import Report, audit
 from shop.console.audit.running import INVARIANTS, Result
+from shop.messaging.models import named
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
@@ -53,6 +54,11 @@ class Command(BaseCommand):
         for lane in report.stopped:
             self.stdout.write(
                 f"stopped   {lane['consumer']} on {lane['source']}, lane {lane['lane']}: {lane['stopped']}"
+            )
+        for row in report.stopped_subscriptions:
+            self.stdout.write(
+                f"stopped   {row['source']}'s subscription of {named(row['consumer'], row['generation'])}, "
+                f"lane {row['lane']}: {row['stopped']}"
             )
         broken = len(report.broken)
         self.stdout.write(f"{broken} of {len(report.results)} invariants broken" if broken else "audit ok")
