@@ -361,11 +361,11 @@ INSERT INTO public.inventory_cursor VALUES
 	(6, 'inventory', 'orders', 1, 40, '2026-11-24 22:21:10.729781+00', 0, NULL, 0, 0, '');
 INSERT INTO public.inventory_deadletter VALUES
 	(1, 'inventory', 'orders', 2, 13, 'orders.order-created', '01a20fa6-0990-749c-a37c-d1ab8e652772', '{"id": "13", "data": {"lines": [{"sku": "case", "name": "Case", "price": 900, "category": "things", "quantity": 1}], "total": 900, "currency": "CNY", "order_id": "01a20fa6-0990-749c-a37c-d1ab8e652772", "member_id": 1, "placed_at": "2026-11-24T22:21:09.387585Z"}, "time": "2026-11-24T22:21:09.401145Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0990-749c-a37c-d1ab8e652772", "specversion": "1.0"}', 'ValueError(''no such shelf'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: no such shelf

@@ -130,101 +130,101 @@ INSERT INTO public.readmodel_cursor VALUES
 	(7, 'readmodel', 'orders', 2, 24, '2026-11-24 22:21:09.736221+00', 1, NULL, 0, 10, '10 poisonous events in a row, then #25: ValueError(''a bad release'')');
 INSERT INTO public.readmodel_deadletter VALUES
 	(1, 'readmodel', 'orders', 2, 15, 'orders.order-created', '01a20fa6-0b8b-743f-8cdd-af3efc9dbdfb', '{"id": "15", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0b8b-743f-8cdd-af3efc9dbdfb", "member_id": 2, "placed_at": "2026-11-24T22:21:09.890480Z"}, "time": "2026-11-24T22:21:09.904770Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0b8b-743f-8cdd-af3efc9dbdfb", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.313694+00', NULL),
 	(2, 'readmodel', 'orders', 2, 16, 'orders.order-created', '01a20fa6-0ba8-74ff-a88f-51c4bbb2e978', '{"id": "16", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0ba8-74ff-a88f-51c4bbb2e978", "member_id": 2, "placed_at": "2026-11-24T22:21:09.916408Z"}, "time": "2026-11-24T22:21:09.940763Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0ba8-74ff-a88f-51c4bbb2e978", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.33055+00', NULL),
 	(3, 'readmodel', 'orders', 2, 17, 'orders.order-created', '01a20fa6-0bc4-753c-8f43-cd120dd72a35', '{"id": "17", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0bc4-753c-8f43-cd120dd72a35", "member_id": 2, "placed_at": "2026-11-24T22:21:09.949162Z"}, "time": "2026-11-24T22:21:09.970599Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0bc4-753c-8f43-cd120dd72a35", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.3476+00', NULL),
 	(4, 'readmodel', 'orders', 2, 18, 'orders.order-created', '01a20fa6-0be2-707a-807b-15c72cd2a59a', '{"id": "18", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0be2-707a-807b-15c72cd2a59a", "member_id": 2, "placed_at": "2026-11-24T22:21:09.975947Z"}, "time": "2026-11-24T22:21:09.991023Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0be2-707a-807b-15c72cd2a59a", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.360493+00', NULL),
 	(5, 'readmodel', 'orders', 2, 19, 'orders.order-created', '01a20fa6-0bf2-747e-b0be-5f609bd51056', '{"id": "19", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0bf2-747e-b0be-5f609bd51056", "member_id": 2, "placed_at": "2026-11-24T22:21:09.994361Z"}, "time": "2026-11-24T22:21:10.004162Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0bf2-747e-b0be-5f609bd51056", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.386627+00', NULL),
 	(6, 'readmodel', 'orders', 2, 20, 'orders.order-created', '01a20fa6-0bfc-7676-a404-b47101247b23', '{"id": "20", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0bfc-7676-a404-b47101247b23", "member_id": 2, "placed_at": "2026-11-24T22:21:10.006425Z"}, "time": "2026-11-24T22:21:10.014694Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0bfc-7676-a404-b47101247b23", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.401202+00', NULL),
 	(7, 'readmodel', 'orders', 2, 21, 'orders.order-created', '01a20fa6-0c0b-7534-97af-f88696a142a1', '{"id": "21", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0c0b-7534-97af-f88696a142a1", "member_id": 2, "placed_at": "2026-11-24T22:21:10.021440Z"}, "time": "2026-11-24T22:21:10.031321Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0c0b-7534-97af-f88696a142a1", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.424221+00', NULL),
 	(8, 'readmodel', 'orders', 2, 22, 'orders.order-created', '01a20fa6-0c1e-72af-aa95-074ff2b602e4', '{"id": "22", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0c1e-72af-aa95-074ff2b602e4", "member_id": 2, "placed_at": "2026-11-24T22:21:10.033391Z"}, "time": "2026-11-24T22:21:10.053228Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0c1e-72af-aa95-074ff2b602e4", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.446267+00', NULL),
 	(9, 'readmodel', 'orders', 2, 23, 'orders.order-created', '01a20fa6-0c35-7465-be92-feec3210f9e1', '{"id": "23", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0c35-7465-be92-feec3210f9e1", "member_id": 2, "placed_at": "2026-11-24T22:21:10.064670Z"}, "time": "2026-11-24T22:21:10.074008Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0c35-7465-be92-feec3210f9e1", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
 ', 1, '2026-11-24 22:21:10.463443+00', NULL),
 	(10, 'readmodel', 'orders', 2, 24, 'orders.order-created', '01a20fa6-0c44-7672-b67e-be284116ab3b', '{"id": "24", "data": {"lines": [{"sku": "phone", "name": "Phone", "price": 29900, "category": "things", "quantity": 1}], "total": 29900, "currency": "CNY", "order_id": "01a20fa6-0c44-7672-b67e-be284116ab3b", "member_id": 2, "placed_at": "2026-11-24T22:21:10.079781Z"}, "time": "2026-11-24T22:21:10.086984Z", "type": "orders.order-created", "source": "orders", "subject": "01a20fa6-0c44-7672-b67e-be284116ab3b", "specversion": "1.0"}', 'ValueError(''a bad release'')', 'Traceback (most recent call last):
-  File "/work/wt-old/shop/messaging/isolation.py", line 72, in work_through
+  File "/srv/shop/shop/messaging/isolation.py", line 72, in work_through
     self._apply(piece, end=end)
-  File "/work/wt-old/shop/messaging/isolation.py", line 91, in _apply
+  File "/srv/shop/shop/messaging/isolation.py", line 91, in _apply
     self.consumer.react(Batch(fit))
-  File "/tmp/upgrade/generate.py", line 48, in bad
+  File "/srv/shop/by_hand.py", line 48, in bad
     if is_bad(e): raise ValueError(error)
                   ^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: a bad release
