@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, NamedTuple, Self, TypeVar
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 from uuid import UUID
+
+import msgspec
+from msgspec import Meta
 
 from shop.messaging.events import Event, decode
 from shop.messaging.headers import because_of, reacting_to
@@ -12,6 +17,13 @@ E = TypeVar("E", bound=Event)
 
 CloudEvent = Mapping[str, Any]
 """CloudEvents 1.0 in JSON; ``id`` is the position, ``subject`` the aggregate's key."""
+
+Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Lane = Annotated[int, Meta(ge=0, le=2**15 - 1)]
+Generation = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+ATTRIBUTES = frozenset({"id", "source", "type", "subject", "time", "data"})
+"""What every event of a batch has; headers come beside them."""
 
 ANNULLED = "annulled"
 """The attribute of an event that a later one of its key undoes."""
@@ -45,8 +57,11 @@ class Message:
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:
-        """Read a message as it came."""
-        return cls(**{field.name: message[field.name] for field in fields(cls) if field.name in message})  # type: ignore[arg-type]
+        """Read a message as it came, whole or not at all: what is half right would be parked, or stop its lane.
+
+        :raises msgspec.ValidationError: if a field is not what it has to be, or they contradict each other.
+        """
+        return msgspec.convert(message, type=cls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +75,33 @@ class BatchMessage(Message):
 
     id: str
     source: str
-    lane: int
+    lane: Lane
     types: Sequence[str]
-    after: int
-    through: int
+    after: Position
+    through: Position
     time: str | None
     events: Sequence[CloudEvent]
 
-    generation: int = 1
+    generation: Generation = 1
     outbox: str | None = None
-    epoch: int | None = None
-    fences: Sequence[tuple[int, int]] = ()
+    epoch: Position | None = None
+    fences: Sequence[tuple[Position, Position]] = ()
     """(first, last kept) of each fence after ``after``, oldest first."""
-    lanes: int | None = None
+    lanes: Lane | None = None
     """How many lanes the source's outbox has."""
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: if it contradicts itself."""
+        UUID(self.id), UUID(self.outbox or self.id)
+        if self.time is not None and datetime.fromisoformat(self.time).tzinfo is None:
+            raise ValueError(f"the time {self.time!r} has no offset")
+        if self.lanes is not None and self.lanes <= self.lane:
+            raise ValueError(f"there is no lane {self.lane} among {self.lanes}")
+        if any(not event.keys() >= ATTRIBUTES for event in self.events):
+            raise ValueError(f"an event lacks one of {', '.join(sorted(ATTRIBUTES))}")
+        positions = [self.after, *map(position_of, self.events)]
+        if self.through < positions[-1] or any(later <= earlier for earlier, later in pairwise(positions)):
+            raise ValueError(f"its events are not in order after {self.after} and up to {self.through}")
 
     @property
     def uuid(self) -> UUID:
@@ -95,17 +123,21 @@ class Acknowledgement(Message):
 
     source: str
     consumer: str
-    lane: int
+    lane: Lane
     batch: str
-    cursor: int
+    cursor: Position
 
-    generation: int = 1
+    generation: Generation = 1
     outbox: str | None = None
-    epoch: int | None = None
+    epoch: Position | None = None
     refused: str = ""
     """Why the consumer takes nothing from this outbox."""
     gone: bool = False
     """Whether the generation of the consumer was abandoned."""
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: if it names no batch."""
+        UUID(self.batch)
 
 
 @dataclass(frozen=True, slots=True)

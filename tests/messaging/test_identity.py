@@ -288,3 +288,20 @@ def test_a_restored_context_that_consumes_and_publishes_loses_no_order(shop: Sho
     shop.drain()
     assert {shop.order(order).status for order in orders + more} == {"confirmed"}
     assert shop.stock("phone") == (60, 40)
+
+
+def test_a_stopped_lane_refuses_a_stranger_and_remembers_the_batch_that_waits_for_it(probe: Probe) -> None:
+    probe.publish(A)
+    probe.drain()
+    Cursor.objects.filter(source=SOURCE, lane=0).update(stopped="bad code")
+    probe.publish(B)
+    waiting = probe.batch()
+    waiting.deliver()
+    identity = present(SOURCE).identity
+    probe.message(after=0, through=10, outbox=str(uuid4()), epoch=identity.epoch).deliver()
+    assert probe.acknowledgement().kwargs["refused"]
+    probe.message(after=0, through=10, outbox=str(identity.outbox), epoch=identity.epoch - 1).deliver()
+    assert str(cursor().left_alone) == waiting.kwargs["id"]
+    resume(NAME, source=SOURCE, lane=0)
+    probe.drain()
+    assert probe.noted() == [1, 2]

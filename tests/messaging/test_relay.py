@@ -14,7 +14,7 @@ from shop.messaging.producer import reading
 from shop.messaging.producer.partitions import SIZE
 from shop.messaging.producer.relay import relay
 from tests.harness import Shop
-from tests.messaging.probe import SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
+from tests.messaging.probe import NAME, SOURCE, Probe, append_unwanted, due_now, in_lane, subscription
 
 A, B, C = in_lane(0, 3)
 
@@ -306,3 +306,13 @@ def test_when_a_batch_is_due_is_the_database_s_time_whatever_the_host_s_clock_sa
     probe.acknowledgement().deliver()
     fresh_at = Cursor.objects.get(source=SOURCE, lane=0).fresh_at
     assert abs(fresh_at - there()) < timedelta(minutes=1)
+
+
+def test_a_subscription_that_is_missing_for_one_lane_is_made_again(probe: Probe) -> None:
+    probe.publish(A)
+    probe.drain()
+    Subscription.objects.filter(consumer=NAME, lane=0).delete()
+    probe.publish(A)
+    probe.drain()
+    assert probe.noted() == [1, 2]
+    assert subscription().stopped == ""

@@ -5,12 +5,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections, transaction
 
 from readmodel.models import Cursor, DeadLetter
 from shop.messaging.batches import Received
 from shop.messaging.consumer import receiving
 from shop.messaging.consumer.transient import is_transient
+from shop.messaging.producer.relay import relay
 from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 
 A, B = in_lane(0, 2)
@@ -47,6 +48,7 @@ TRANSIENT = {
     "lock_not_available": "55P03",
     "idle_in_transaction_session_timeout": "25P03",
     "read_only_sql_transaction": "25006",
+    "insufficient_privilege": "42501",
 }
 
 LASTING = {
@@ -193,3 +195,26 @@ def test_a_reaction_that_is_transient_in_a_retry_leaves_the_letter_as_it_is(prob
     assert DeadLetter.objects.values().get() == before
     with transaction.atomic(using=NAME):
         assert Cursor.objects.select_for_update(nowait=True).count()
+
+
+def test_a_user_that_may_not_ask_for_the_server_s_identity_is_told_so_and_nothing_is_parked(probe: Probe) -> None:
+    with connections[SOURCE].cursor() as cursor:
+        cursor.execute(
+            "CREATE ROLE limited; GRANT ALL ON ALL TABLES IN SCHEMA public TO limited;"
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO limited;"
+            "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC; SET ROLE limited"
+        )
+        try:
+            with pytest.raises(ProgrammingError, match="permission denied for function pg_control_system") as denied:
+                probe.publish(A)
+            assert is_transient(denied.value)
+            with pytest.raises(ProgrammingError, match="permission denied for function pg_control_system"):
+                relay(SOURCE)
+        finally:
+            cursor.execute(
+                "RESET ROLE; GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC; DROP OWNED BY limited;"
+                "DROP ROLE limited"
+            )
+    probe.publish(A)
+    probe.drain()
+    assert probe.noted() == [1]

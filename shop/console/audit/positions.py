@@ -64,7 +64,7 @@ def identity(evidence: Evidence) -> Iterator[Row]:
         if cursor["outbox"] != outbox["identity"]:
             yield row | {"fault": "follows another outbox: another deployment's, or the source was made anew"}
         elif (cursor["epoch"] or 0) > outbox["epoch"]:
-            yield row | {"fault": "has heard of a fence that its source has lost: was the source restored?"}
+            yield row | {"fault": "has heard of a fence that its source has lost: run `manage.py fence`"}
 
 
 @invariant("messaging.skipped", "No event of the types that a claim names lies where it says that there is none.")

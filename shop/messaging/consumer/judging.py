@@ -16,6 +16,7 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     GAP = "gap"
     LEAVE_ALONE = "leave alone"
+    OUTDATED = "outdated"
     REFUSE = "refuse"
     GONE = "gone"
     STOP = "stop"
@@ -31,17 +32,18 @@ class Judgement(NamedTuple):
 def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgement:
     """Decide what to do with a batch; the first of these that is true counts.
 
-    1. The lane is stopped: leave it alone.
-    2. It is of another outbox than the cursor's: refuse it. Of an older epoch of the same: leave it alone, and so
-       where it has no identity, one is known, and its positions do not tell either.
+    1. It is of another outbox than the cursor's: refuse it. Of an older epoch of the same: it is outdated, since its
+       producer has forgotten it. Without an identity, once one is known, and its positions do not tell either: leave
+       it alone.
+    2. The lane is stopped: leave it alone.
     3. Producer and consumer do not agree on what is wanted: leave it alone.
     4. It shows another event where the last one seen was: stop the lane.
     5. The cursor is at its end or past it, before it, or within it: a duplicate, a gap, something to apply.
     """
-    if cursor.stopped:
-        return Judgement(Verdict.LEAVE_ALONE, f"the lane is stopped: {cursor.stopped}")
     if (mismatch := _identity_mismatch(message, cursor)) is not None:
         return mismatch
+    if cursor.stopped:
+        return Judgement(Verdict.LEAVE_ALONE, f"the lane is stopped: {cursor.stopped}")
     if disagreement := _disagreement(consumer, message, set(cursor.types)):
         return Judgement(Verdict.LEAVE_ALONE, disagreement)
     if difference := _difference(message, cursor):
@@ -66,7 +68,7 @@ def _identity_mismatch(message: BatchMessage, cursor: Cursor) -> Judgement | Non
             f"shares a broker a QUEUE_PREFIX, or delete the lane's cursor if the source was made anew",
         )
     if cursor.epoch is not None and identity.epoch < cursor.epoch:
-        return Judgement(Verdict.LEAVE_ALONE, f"it is of epoch {identity.epoch}, from before the fence {cursor.epoch}")
+        return Judgement(Verdict.OUTDATED, f"it is of epoch {identity.epoch}, from before the fence {cursor.epoch}")
     return None
 
 

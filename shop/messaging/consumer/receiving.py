@@ -6,9 +6,10 @@ the cursor, or the batch        and so
 is locked by another            a copy of this batch is being worked on: go away
 is of a generation that is gone answer so: the producer forgets the subscription
 is of another outbox            refuse it: the producer stops the subscription
-is of an older epoch or of      leave it alone; keep its id, so that a resume, or the start of a newer worker, can
-none, or of other types; lane   answer it with the unmoved cursor
-is stopped
+is of an older epoch            leave it alone: the producer has forgotten it
+has no identity where one is    leave it alone; keep its id, so that a resume, or the start of a newer worker, can
+known, or other types; or the   answer it with the unmoved cursor
+lane is stopped
 shows another event where the   stop the lane: the source was restored, and differs since
 last one seen was
 at or past ``through``          a duplicate: acknowledge with the cursor
@@ -123,7 +124,7 @@ def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
     if begun is None:
         return None
     (verdict, reason), position = begun.judgement, begun.position
-    if verdict in (Verdict.LEAVE_ALONE, Verdict.STOP):
+    if verdict in (Verdict.OUTDATED, Verdict.LEAVE_ALONE, Verdict.STOP):
         return None
     if verdict != Verdict.APPLY:
         refused = reason if verdict == Verdict.REFUSE else ""
@@ -167,9 +168,9 @@ def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judg
     if verdict == Verdict.REFUSE:
         log.error("batch refused", **where, reason=reason)
         return False
-    if verdict == Verdict.LEAVE_ALONE:
+    if verdict in (Verdict.OUTDATED, Verdict.LEAVE_ALONE):
         log.warning("batch left alone", **where, reason=reason)
-        return cursor.leave_alone(message.uuid)
+        return verdict == Verdict.LEAVE_ALONE and cursor.leave_alone(message.uuid)
     if verdict == Verdict.STOP:
         log.error("lane stopped", **where, reason=reason)
         cursor.stop(reason)

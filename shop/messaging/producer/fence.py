@@ -45,13 +45,12 @@ SELECT identity, epoch, lanes, last_value, server, {SERVER},
 FROM {{outbox}}, {{events}}_position
 """
 
-ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtext(%s))"  # until the connection is closed
+LOCK = f"SELECT epoch, server, {SERVER} FROM {{outbox}} FOR UPDATE"
 
-LOCK = f"SELECT server, {SERVER} FROM {{outbox}} FOR UPDATE"
-
-# Beyond the last position known here, and beyond any that another branch can have come to by now.
+# Beyond the last position known here, and beyond any that another branch can have come to by now: time counts in
+# fractions of a second too, so that no two branches that are fenced one after the other get the same epoch.
 NEXT = """
-SELECT greatest(last_value + %s, floor(extract(epoch FROM clock_timestamp()))::bigint * %s),
+SELECT greatest(last_value + %s, floor(extract(epoch FROM clock_timestamp()) * %s)::bigint),
        coalesce((SELECT max(position) FROM {events}), 0)
 FROM {events}_position
 """
@@ -99,19 +98,26 @@ def fence(label: str, *, reason: str = "") -> int | None:
     """
     names = tables(label)
     with _connection_of_its_own(label) as connection, connection.cursor() as cursor:
-        cursor.execute(ONE_AT_A_TIME, [f"fence of {names['outbox']}"])
         cursor.execute(CREATE.format(**names), [settings.OUTBOX_LANES])
-        # Two transactions: the partition is there before anybody can be given a position in it.
-        with connection.transaction():
-            recorded, server = cursor.execute(LOCK.format(**names)).fetchone()
-            if recorded == server and not reason:
-                return None
-            first, last_kept = cursor.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
-            add_partitions(cursor, names["events"], first, AHEAD + 1)
-        with connection.transaction():
-            why = reason or (f"the server is {server}, and was {recorded}" if recorded else "the outbox begins here")
-            cursor.execute(FENCE.format(**names), {"first": first, "last_kept": last_kept, "reason": why})
-            failpoint(Failpoint.FENCED)
+        # Two transactions: the partition is there before anybody can be given a position in it. Locks are those of
+        # transactions, since a pool keeps a connection's own for whoever gets it next; so another process may fence
+        # in between, and what the first transaction found no longer holds then.
+        while True:
+            with connection.transaction():
+                epoch, recorded, server = cursor.execute(LOCK.format(**names)).fetchone()
+                if recorded == server and not reason:
+                    return None
+                first, last_kept = cursor.execute(NEXT.format(**names), [LEAP, PER_SECOND]).fetchone()
+                add_partitions(cursor, names["events"], first, AHEAD + 1)
+            with connection.transaction():
+                if cursor.execute(LOCK.format(**names)).fetchone() != (epoch, recorded, server):
+                    continue
+                why = reason or (
+                    f"the server is {server}, and was {recorded}" if recorded else "the outbox begins here"
+                )
+                cursor.execute(FENCE.format(**names), {"first": first, "last_kept": last_kept, "reason": why})
+                failpoint(Failpoint.FENCED)
+            break
     level = logging.WARNING if recorded or last_kept else logging.INFO  # a new outbox begins so
     log.log(level, "outbox fenced", context=label, epoch=first, last_kept=last_kept, reason=why)
     return int(first)

@@ -54,7 +54,8 @@ def skip_quiet(app: ContextConfig, lane: int, after: int, last: int) -> int | No
     It is ``after`` where that is near ``last``, the sequence's last value. Do not call it while holding locks.
     """
     known_to = remembered(app.label, lane, after, last)
-    known_after = _quiet[app.label, lane][0] if known_to != after else after
+    # Another thread may have forgotten it meanwhile.
+    known_after = min(after, _quiet.get((app.label, lane), (after, after))[0]) if known_to != after else after
     if is_near(known_to, last):
         return known_to
     table: str = app.table(models.OutboxEvent)._meta.db_table

@@ -32,11 +32,11 @@ from shop.messaging.producer.reading import Page
 
 log = get_logger(__name__)
 
-# A generation that has any subscription has one for each lane: they are made together. The first needs no asking.
+# The first generation needs no asking. (Without the count, each pass would draw from the sequence of the ids.)
 SUBSCRIBE = """
 INSERT INTO {subscription} (consumer, generation, lane)
-SELECT consumer, 1, lane FROM unnest(%s::text[]) AS consumer, generate_series(0, %s - 1) AS lane
-WHERE NOT EXISTS (SELECT FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.generation = 1)
+SELECT consumer, 1, lane FROM unnest(%(consumers)s::text[]) AS consumer, generate_series(0, %(lanes)s - 1) AS lane
+WHERE (SELECT count(*) FROM {subscription} s WHERE s.consumer = consumer.consumer AND s.generation = 1) < %(lanes)s
 ON CONFLICT DO NOTHING
 """
 
@@ -61,7 +61,8 @@ def relay(label: str) -> int:
         return 0
     outbox = present(label)
     with connections[context(label).database].cursor() as cursor:
-        cursor.execute(SUBSCRIBE.format(**reading.tables(label)), [list(consumers), outbox.lanes])
+        wanted: dict[str, int | list[str]] = {"consumers": list(consumers), "lanes": outbox.lanes}
+        cursor.execute(SUBSCRIBE.format(**reading.tables(label)), wanted)
     failpoint(Failpoint.SUBSCRIBED)
     is_backed_up = cache(broker.is_backed_up)  # each queue is asked about once in a pass, and before anything is locked
     sent = 0
