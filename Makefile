@@ -9,7 +9,7 @@ ARGS ?=
 
 PYTHON := .venv/bin/python
 
-.PHONY: help demo up test check bench clean always
+.PHONY: help demo up test check bench model clean always
 
 help:
 	@echo 'make demo [BUYERS=2000] [STOCK=100]  a flash sale, while things break, from nothing to its audit'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test [ARGS="-k outbox"]         the tests'
 	@echo 'make check                           format, lint, types, import rules, migrations'
 	@echo 'make bench [ARGS=...]                the measurements'
+	@echo 'make model [ARGS=...]                every state of the messaging protocol, with more faults; hours'
 	@echo 'make clean                           stop everything, delete all data and .venv'
 
 demo: .venv/for-requirements
@@ -40,6 +41,9 @@ check: .venv/for-requirements-dev
 
 bench: .venv/for-requirements
 	@exec $(PYTHON) -m bench $(ARGS)
+
+model: .venv/for-requirements
+	@exec $(PYTHON) -m tests.model --deep $(ARGS)
 
 clean:
 	@for folder in var/*/; do \

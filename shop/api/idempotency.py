@@ -19,7 +19,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import router, transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -73,7 +73,7 @@ def idempotent(
                 row, new = table._default_manager.get_or_create(
                     user_id=request.user.pk,
                     key=key,
-                    defaults={"fingerprint": fingerprint, "created_at": timezone.now()},
+                    defaults={"fingerprint": fingerprint, "created_at": Now()},
                 )
                 if row.fingerprint != fingerprint:
                     raise KeyReused(key)

@@ -217,17 +217,51 @@ def test_fields_that_a_newer_release_adds_to_a_batch_or_its_answer_are_ignored(p
     assert subscription().acknowledged == batch.kwargs["through"]
 
 
-def test_a_batch_of_1_0_is_taken_until_its_outbox_has_shown_an_identity(probe: Probe) -> None:
+def as_1_0_sends(batch: Delivery) -> Delivery:
+    """The batch without what a relay of 1.0 does not say."""
+    said = ("id", "source", "lane", "types", "after", "through", "time", "events")
+    return replace(batch, kwargs={name: batch.kwargs[name] for name in said})
+
+
+def test_a_batch_of_1_0_is_taken_before_its_outbox_has_shown_an_identity(probe: Probe) -> None:
     probe.publish(A, A)
     batch = probe.batch()
-    of_1_0 = ("id", "source", "lane", "types", "after", "through", "time", "events")
-    old = replace(batch, kwargs={name: batch.kwargs[name] for name in of_1_0})
-    old.deliver()
+    as_1_0_sends(batch).deliver()
     assert probe.noted() == [1, 2]
     assert probe.acknowledgement().kwargs["outbox"] is None
     batch.deliver()
     assert Cursor.objects.get(source=SOURCE, lane=0).outbox == UUID(batch.kwargs["outbox"])
-    probe.deliveries.waiting.clear()
-    old.deliver()
-    assert probe.deliveries.waiting == []
+
+
+def test_a_relay_of_1_0_that_still_runs_is_heard_after_a_newer_one(probe: Probe) -> None:
+    probe.publish(A)
+    probe.drain()
+    probe.publish(A)
+    as_1_0_sends(probe.batch()).deliver()
     assert probe.noted() == [1, 2]
+    answer = probe.acknowledgement()
+    assert answer.kwargs["outbox"] is None
+    answer.deliver()
+    assert subscription().acknowledged == OutboxEvent.objects.latest("position").position
+    due_now()
+    as_1_0_sends(probe.batch(empty=True, lane=0)).deliver()
+    assert probe.acknowledgement().kwargs["cursor"] == subscription().acknowledged
+
+
+def test_a_relay_of_1_0_is_answered_in_a_lane_where_nothing_was_recorded_since_the_epoch(probe: Probe) -> None:
+    relay(SOURCE)
+    idle = probe.batch(empty=True, lane=0)
+    idle.deliver()
+    probe.deliveries.waiting.clear()
+    assert Cursor.objects.get(source=SOURCE, lane=0).epoch == idle.kwargs["epoch"]
+    as_1_0_sends(idle).deliver()
+    assert probe.acknowledgement().kwargs["cursor"] == 0
+
+
+def test_without_an_identity_a_batch_from_before_the_epoch_is_left_alone(probe: Probe) -> None:
+    probe.publish(A)
+    probe.drain()
+    for after in (0, 10):
+        probe.message(after=after, through=10).deliver()
+    assert probe.deliveries.waiting == []
+    assert probe.noted() == [1]

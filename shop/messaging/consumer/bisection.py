@@ -58,12 +58,13 @@ class LaneStopped(Exception):
 
 
 class Bisection:
-    """One run of a batch through a consumer, from the cursor's position on."""
+    """One run of a batch through a consumer, from the cursor's position and in the epoch that it was judged by."""
 
-    def __init__(self, consumer: Consumer, message: BatchMessage, *, position: int) -> None:
+    def __init__(self, consumer: Consumer, message: BatchMessage, *, position: int, epoch: int | None) -> None:
         self.consumer = consumer
         self.message = message
         self.position = position
+        self.epoch = epoch
         self.app = context(consumer.context)
         self.lane = lane_key(consumer, message)
         self.patience = Patience()
@@ -171,7 +172,7 @@ class Bisection:
     def _locked_cursor(self) -> models.Cursor:
         table = self.app.table(models.Cursor)
         cursor = table.objects.select_for_update(skip_locked=True).filter(**self.lane).first()
-        if cursor is None or (cursor.position, cursor.epoch) != (self.position, self.message.epoch):
+        if cursor is None or (cursor.position, cursor.epoch) != (self.position, self.epoch):
             raise Overtaken
         if cursor.stopped:
             raise LaneStopped(cursor.stopped)

@@ -33,7 +33,8 @@ def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgemen
     """Decide what to do with a batch; the first of these that is true counts.
 
     1. It is of another outbox than the cursor's: refuse it. Of an older epoch of the same: it is outdated, since its
-       producer has forgotten it. Without an identity, once one is known: leave it alone.
+       producer has forgotten it. Without an identity, once one is known, and its positions do not tell either: leave
+       it alone.
     2. The lane is stopped: leave it alone.
     3. Producer and consumer do not agree on what is wanted: leave it alone.
     4. It shows another event where the last one seen was: stop the lane.
@@ -57,8 +58,8 @@ def judge(consumer: Consumer, message: BatchMessage, cursor: Cursor) -> Judgemen
 def _identity_mismatch(message: BatchMessage, cursor: Cursor) -> Judgement | None:
     identity = message.identity
     if identity is None:
-        if cursor.epoch is None:
-            return None  # so far, all batches came from releases without identities
+        if _can_do_without_identity(message, cursor):
+            return None
         return Judgement(Verdict.LEAVE_ALONE, "it has no identity: its relay is of an older release")
     if cursor.outbox not in (None, identity.outbox):
         return Judgement(
@@ -69,6 +70,15 @@ def _identity_mismatch(message: BatchMessage, cursor: Cursor) -> Judgement | Non
     if cursor.epoch is not None and identity.epoch < cursor.epoch:
         return Judgement(Verdict.OUTDATED, f"it is of epoch {identity.epoch}, from before the fence {cursor.epoch}")
     return None
+
+
+def _can_do_without_identity(message: BatchMessage, cursor: Cursor) -> bool:
+    """Tell whether a batch of a relay of 1.0 is taken: such relays run on while a newer release is rolled out.
+
+    Every one is until an epoch is known. After that, one that reaches the epoch, since no other history has given
+    out such positions; and one that ends where the cursor is, since it changes nothing.
+    """
+    return cursor.epoch is None or message.through >= cursor.epoch or message.through == cursor.position
 
 
 def _disagreement(consumer: Consumer, message: BatchMessage, moved_under: Set[str]) -> str:

@@ -7,8 +7,9 @@ is locked by another            a copy of this batch is being worked on: go away
 is of a generation that is gone answer so: the producer forgets the subscription
 is of another outbox            refuse it: the producer stops the subscription
 is of an older epoch            leave it alone: the producer has forgotten it
-is of other types, or the lane  leave it alone; keep its id, so that a resume, or the start of a newer worker, can
-is stopped                      answer it with the unmoved cursor
+has no identity where one is    leave it alone; keep its id, so that a resume, or the start of a newer worker, can
+known, or other types; or the   answer it with the unmoved cursor
+lane is stopped
 shows another event where the   stop the lane: the source was restored, and differs since
 last one seen was
 at or past ``through``          a duplicate: acknowledge with the cursor
@@ -59,6 +60,7 @@ class Begun:
 
     judgement: Judgement
     position: int
+    epoch: int | None
     attempts: int
     """How many earlier attempts at this batch never finished, since their worker was killed."""
 
@@ -130,7 +132,8 @@ def _take(consumer: Consumer, message: BatchMessage) -> Acknowledgement | None:
     events = [event for event in message.events if position_of(event) > position and event["type"] in consumer.types]
     failpoint(Failpoint.ATTEMPT_RECORDED)
     try:
-        done = Bisection(consumer, message, position=position).work_through(events, attempts=begun.attempts)
+        bisection = Bisection(consumer, message, position=position, epoch=begun.epoch)
+        done = bisection.work_through(events, attempts=begun.attempts)
     except Exception:
         _survived(consumer, message)
         raise
@@ -146,16 +149,16 @@ def _begin(consumer: Consumer, message: BatchMessage) -> Begun | None:
     alias = context(consumer.context).database
     with transaction.atomic(using=alias):
         if not generations.hold(consumer, message.generation):
-            return Begun(Judgement(Verdict.GONE), 0, 0)
+            return Begun(Judgement(Verdict.GONE), 0, None, 0)
         cursor = _locked_cursor(consumer, message)
         if cursor is None:
             return None
         _asynchronous_commit(alias)
         judgement = judge(consumer, message, cursor)
-        begun = Begun(judgement, cursor.position, cursor.attempts)
+        position, attempts = cursor.position, cursor.attempts
         if _note(consumer, message, cursor, judgement):
             cursor.save()
-    return begun
+    return Begun(judgement, position, cursor.epoch, attempts)
 
 
 def _note(consumer: Consumer, message: BatchMessage, cursor: models.Cursor, judgement: Judgement) -> bool:

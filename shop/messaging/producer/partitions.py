@@ -6,7 +6,6 @@ every minute, and so does each process that scans. An append that finds none mak
 again: running out of partitions parks no event, stops no lane, and needs no operator.
 """
 
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -17,11 +16,12 @@ from typing import Any
 from django.db import Error, IntegrityError, OperationalError, connections, migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from shop.logs import get_logger
 from shop.messaging import models as messaging
 from shop.messaging.contexts import context
 from shop.messaging.sqlstates import lacks_partition
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SIZE = 1_000_000  # positions in a partition
 AHEAD = 10  # partitions kept ready beyond the newest position, at least
@@ -120,7 +120,7 @@ def ensure_partitions(label: str) -> list[str]:
     finally:
         connection.close()
     if made:
-        log.info("%s: made partitions %s to %s", label, made[0], made[-1])
+        log.info("partitions made", context=label, first=made[0], last=made[-1])
     return made
 
 
@@ -153,7 +153,7 @@ def made_on_demand(label: str) -> Iterator[None]:
     except IntegrityError as error:
         if not lacks_partition(error):
             raise
-        log.warning("%s: the outbox ran out of partitions; making them", label)
+        log.warning("outbox ran out of partitions", context=label)
         if _making.acquire(blocking=False):
             try:
                 _try_to_make(label)
@@ -169,7 +169,7 @@ def _try_to_make(label: str) -> None:
     try:
         ensure_partitions(label)
     except Error:
-        log.exception("%s: partitions of the outbox could not be made", label)
+        log.exception("partitions could not be made", context=label)
 
 
 def _newest(cursor: Any, table: str) -> int:
