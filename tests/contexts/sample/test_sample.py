@@ -56,7 +56,9 @@ def test_its_roles_have_their_permissions_and_operators_its_machinery(shop: Shop
     machinery = groups["operations"].permissions.filter(content_type__app_label="sample")
     assert set(machinery.values_list("codename", flat=True)) == {
         "view_outboxevent",
+        "view_fence",
         "view_subscription",
+        "change_subscription",
         "view_cursor",
         "change_cursor",
         "view_deadletter",
@@ -75,7 +77,7 @@ def test_the_admin_shows_it_and_its_machinery(shop: Shop, boss: Browser) -> None
     assert groups["Sample"] == ["Greetings"]
     machinery = {title for title in groups["Machinery"] if title.startswith("Sample")}
     assert machinery == {
-        f"Sample: {what}" for what in ("events", "subscriptions", "cursors", "dead letters", "retries")
+        f"Sample: {what}" for what in ("events", "fences", "subscriptions", "cursors", "dead letters", "retries")
     }
-    for model in ("greeting", "outboxevent", "subscription", "cursor", "deadletter", "letterretry"):
+    for model in ("greeting", "outboxevent", "fence", "subscription", "cursor", "deadletter", "letterretry"):
         assert boss.listed(f"sample_{model}").status_code == 200
