@@ -16,6 +16,9 @@ ALL_DATABASES = list(settings.CONTEXTS.values())
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    if getattr(session.config.option, "numprocesses", None):  # the workers run the tests, on servers of their own
+        session.config.stash[STARTED] = []
+        return
     needed = lifecycle.needed_by(settings.DATABASES.values(), settings.BROKER_URL, settings.INSTANCE)
     session.config.stash[STARTED] = lifecycle.ensure_running(settings.INSTANCE, needed)
 

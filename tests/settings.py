@@ -2,7 +2,13 @@
 
 import os
 
-os.environ.setdefault("SHOP_INSTANCE", "test")
+# Workers that share the tests (pytest -n 2) have servers and files each for itself.
+instance = os.environ.setdefault("SHOP_INSTANCE", "test")
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+if worker and not instance.endswith(worker):  # a process that a test starts has the worker's already
+    os.environ["SHOP_INSTANCE"] = f"{instance}-{worker}"
+    if "BROKER_URL" in os.environ:
+        os.environ.setdefault("QUEUE_PREFIX", f"{worker}.")
 
 from shop import contexts
 
@@ -11,3 +17,7 @@ contexts.APPS.append("tests.contexts.sample")
 from shop.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and nothing here is secret
+
+if worker:  # also on one server, if it is not an embedded one
+    for database in DATABASES.values():  # noqa: F405
+        database["TEST"] = {"NAME": f"test_{database['NAME']}_{worker}"}

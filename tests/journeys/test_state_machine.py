@@ -32,7 +32,7 @@ from tests.harness import Shop
 
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "0"))
 PROFILE = hypothesis.settings(
-    max_examples=EXAMPLES or 15,
+    max_examples=EXAMPLES or 8,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     deadline=None,
