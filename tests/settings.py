@@ -10,7 +10,7 @@ if worker and not instance.endswith(worker):  # a process that a test starts has
     if "BROKER_URL" in os.environ:
         os.environ.setdefault("QUEUE_PREFIX", f"{worker}.")
 
-from shop import contexts
+from shop import contexts  # noqa: E402
 
 contexts.APPS.append("tests.contexts.sample")
 

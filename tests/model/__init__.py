@@ -16,7 +16,7 @@ In every state (``protocol.py``, ``harm``):
 From every state a way without further faults leads to the end (``done``): everything is appended, applied and
 acknowledged. Events that a restore of the producer undid are not lost; what consumers did for them stays.
 
-``rules.py`` names the rules. ``test_model.py`` takes each away by itself, and the search then finds the harm that it
+``rules.py`` names the rules. ``test_rules.py`` takes each away by itself, and the search then finds the harm that it
 prevents. A few are spare: other rules cover for them.
 
 ``python -m tests.model`` searches the configurations; with ``--deep`` (``make model``) each has more of everything.
