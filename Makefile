@@ -29,7 +29,7 @@ up: .venv/for-requirements
 	@exec $(PYTHON) manage.py up $(ARGS)
 
 test: .venv/for-requirements
-	@exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/for-requirements-dev
 	$(PYTHON) -m ruff format --check .

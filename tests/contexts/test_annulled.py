@@ -13,6 +13,7 @@ from shop.console.audit import audit
 from shop.databases import database_time
 from shop.members.models import Member
 from shop.messaging.producer import reading
+from shop.messaging.producer.fence import fence
 from tests.backups import Backup
 from tests.harness import Shop
 
@@ -92,6 +93,7 @@ def test_a_restored_inventory_takes_again_what_confirmed_orders_need(ready: Shop
         ready.cancel(order)
     ready.drain()
     backup.restore()
+    fence("inventory", reason="restored")
     assert ready.stock("phone") == (10, 0)
     time_out()
     ready.drain()
