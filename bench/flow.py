@@ -24,6 +24,7 @@ from readmodel.models import OrderView
 from shop.local.servers import addresses
 from shop.messaging.aggregates import store
 from shop.messaging.contexts import publishers
+from shop.messaging.producer.fence import present
 from shop.messaging.tasks import scan_outbox
 
 OPTIONS = ("--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
@@ -57,6 +58,8 @@ def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
         call_command("migrate", verbosity=0)
         for alias in settings.CONTEXTS.values():
             call_command("flush", database=alias, interactive=False, verbosity=0)
+        for publisher in publishers():
+            present(publisher.label)  # a shop that runs has its outboxes
     with console.status(f"{orders:,} open orders"):
         for number in range(skus):
             receive_stock(sku=f"sku-{number}", quantity=orders * lines, at=timezone.now())
