@@ -138,6 +138,7 @@ def test_a_key_has_the_lane_of_its_crc32_in_utf_8() -> None:
 
 @pytest.mark.parametrize("alias", list(settings.CONTEXTS.values()))
 def test_a_frozen_process_can_hold_a_lane_only_for_so_long(alias: str) -> None:
+    connections[alias].close()  # a web request of another test may have opened it, with limits of its own
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout')")
         assert cursor.fetchone() == ("30s", "20s")
