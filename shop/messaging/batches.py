@@ -140,8 +140,7 @@ class Acknowledgement(Message):
         UUID(self.batch)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One event of a batch, decoded."""
 
     position: int

@@ -27,6 +27,7 @@ from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
+from shop.setwise import arrays
 
 log = get_logger(__name__)
 
@@ -43,7 +44,7 @@ KILLER = f"It was begun alone {ALONE_ATTEMPTS} times and never finished: it kill
 LETTERS = """
 SELECT position, key, discarded_at IS NULL FROM {letter}
 WHERE consumer = %(consumer)s AND generation = %(generation)s AND source = %(source)s
-AND (position = ANY(%(positions)s) OR key = ANY(%(keys)s) AND discarded_at IS NULL)
+AND (position = ANY(%(positions)s::bigint[]) OR key = ANY(%(keys)s::text[]) AND discarded_at IS NULL)
 """
 
 Piece = Sequence[CloudEvent]
@@ -188,18 +189,20 @@ class Bisection:
         cursor.save()
         failpoint(Failpoint.CURSOR_MOVED)
 
-    def _park_what_waits(self, piece: Piece) -> list[CloudEvent]:
+    def _park_what_waits(self, piece: Piece) -> Piece:
         """Park the events whose key has an open letter; return those left to apply.
 
         An event that is a letter already, open or discarded, comes again only if the cursor was set back:
         it stays what it is.
         """
-        positions = [position_of(event) for event in piece]
-        keys = [key_of(event) for event in piece]
+        positions = arrays.of_plain(position_of(event) for event in piece)
+        keys = arrays.of_text({key_of(event) for event in piece})
         table = self.app.table(models.DeadLetter)._meta.db_table
         with connections[self.app.database].cursor() as sql:
             sql.execute(LETTERS.format(letter=table), {**self.lane, "positions": positions, "keys": keys})
             letters = sql.fetchall()
+        if not letters:
+            return piece
         parked = {position for position, _, _ in letters}
         waiting = {key for _, key, is_open in letters if is_open}
         new = [event for event in piece if position_of(event) not in parked]

@@ -25,7 +25,8 @@ DIGEST = 16  # characters that keep two long keys apart
 
 def storable(text: str, length: int = ERROR_LENGTH) -> str:
     """Escape a text so that PostgreSQL can store it, and cut it if it is too long."""
-    escaped = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    escaped = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    escaped = escaped.replace("\0", "\\x00")
     return escaped if len(escaped) <= length else f"{escaped[: length - 1]}…"
 
 
