@@ -8,6 +8,7 @@ A worker takes the queues of its contexts; without ``-Q`` it takes all of them::
 
 import logging
 import os
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,9 @@ REDIS = {
 }
 UNACKED = ("unacked_key", "unacked_index_key", "unacked_mutex_key")  # where Redis keeps what a worker has taken
 
+TRUSTED = 1  # seconds that a connection counts as alive after a task
+_last_signal = time.monotonic()
+
 AMQP = {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}  # seconds
 
 app = Celery("shop")
@@ -39,8 +43,9 @@ def configuration() -> dict[str, Any]:
     """Return the configuration: Celery asks when it is first needed, once Django's settings can be read."""
     if not apps.models_ready:  # a worker asks before it sets Django up; what beat sends depends on the models
         django.setup()
-    from shop.messaging import broker  # shop imports this module
+    from shop.messaging import broker, serializer  # shop imports this module
 
+    serializer.register()
     # Two deployments on one broker: whatever has a name there carries the prefix.
     prefix, is_amqp = settings.QUEUE_PREFIX, settings.BROKER_URL.startswith("amqp")
     queues = [queue for label in settings.CONTEXTS for queue in (label, broker.relay_queue(label))]
@@ -129,11 +134,19 @@ def _ensure_servers(aliases: Iterable[str]) -> None:
     ensure_needed_servers(aliases)
 
 
+@signals.task_prerun.connect
 @signals.task_postrun.connect
 def close_broken_connections(**kwargs: object) -> None:
-    """After a task, as Django does after a request: a connection that met an error and is dead is closed."""
+    """Around a task, as Django does around a request: a connection that met an error and is dead is closed.
+
+    After a pause, each is asked whether it lives before its next query. While tasks follow one another that would be a
+    round trip each, to avoid what a lost message is anyway: the first task after a server's restart, sent again later.
+    """
+    global _last_signal
+    idle, _last_signal = time.monotonic() - _last_signal, time.monotonic()
     for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
+        if connection.errors_occurred or idle > TRUSTED:
+            connection.close_if_unusable_or_obsolete()
 
 
 def schedule() -> dict[str, dict[str, object]]:

@@ -41,7 +41,8 @@ def project_orders(batch: Batch) -> None:
     """
     names = _held_names({order.member_id for order in batch.of(OrderCreated)}, "SHARE")
     ids = {event.order_id for event in batch.of(OrderEvent)}
-    shown = {view.pk: view for view in OrderView.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
+    known = OrderView.objects.filter(pk__any_of=ids).only(*DECIDED).order_by("pk").select_for_update()
+    shown = {view.pk: view for view in known}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
     for received in batch:

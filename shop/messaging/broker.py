@@ -51,7 +51,14 @@ def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **argum
         headers, which it does not read.
     :raises kombu.exceptions.OperationalError: if the broker is away, at once; or hangs, after about 6 s.
     """
-    current_app.send_task(task, kwargs=arguments, queue=queue, headers={EXTENSIONS: dict(extensions)})
+    scalars = {name: value for name, value in arguments.items() if isinstance(value, str | int)}
+    current_app.send_task(
+        task,
+        kwargs=arguments,
+        kwargsrepr=repr(scalars),  # for people; Celery would go through every event for it
+        queue=queue,
+        headers={EXTENSIONS: dict(extensions)},
+    )
 
 
 def extensions_of(request: Any) -> dict[str, Any]:

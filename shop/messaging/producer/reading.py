@@ -49,7 +49,8 @@ FROM unnest(%(positions)s::bigint[], %(types)s::text[], %(keys)s::text[], %(time
 JOIN unnest(%(undoing)s::text[], %(undone)s::text[]) AS annuls (undoing, undone) ON annuls.undone = undone.type
 WHERE undone.time::timestamptz < clock_timestamp() - %(recent)s * interval '1 second' AND EXISTS (
     SELECT FROM {outbox} AS e
-    WHERE e.key = undone.key AND e.position > undone.position AND e.position > %(first)s AND e.type = annuls.undoing
+    WHERE e.key = undone.key AND e.position > undone.position AND e.position > %(first)s AND e.position <= %(through)s
+    AND e.type = annuls.undoing
 )
 """
 
@@ -111,12 +112,15 @@ def read(label: str, *, lane: int, types: Collection[str], after: int, through: 
     return Page(events, position, time if more else None)
 
 
-def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str]) -> list[CloudEvent]:
+def mark_annulled(
+    label: str, events: list[CloudEvent], annuls: Mapping[str, str], *, through: int
+) -> list[CloudEvent]:
     """Mark each event that a later one of its key, in the log already, undoes.
 
     One look-up for a page. Events of the last seconds are left out: they have not waited for an absent consumer.
 
     :param annuls: the type that is undone, by the type that undoes it.
+    :param through: where the log ended just now: partitions beyond it are not looked into.
     """
     undone = [event for event in events if event["type"] in annuls.values()]
     if not undone:
@@ -133,6 +137,7 @@ def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str
                 "undoing": arrays.of_text(annuls),
                 "undone": arrays.of_text(annuls.values()),
                 "first": first,
+                "through": through,
                 "recent": RECENT,
             },
         )

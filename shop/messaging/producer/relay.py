@@ -210,7 +210,7 @@ def _next_message(
         after=batch.after,
         through=batch.through,
         time=page.time,
-        events=reading.mark_annulled(label, page.events, consumer.annuls),
+        events=reading.mark_annulled(label, page.events, consumer.annuls, through=outbox.last),
         generation=subscription.generation,
         outbox=str(outbox.identity.outbox),
         epoch=outbox.identity.epoch,
