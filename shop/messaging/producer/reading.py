@@ -112,9 +112,7 @@ def read(label: str, *, lane: int, types: Collection[str], after: int, through: 
     return Page(events, position, time if more else None)
 
 
-def mark_annulled(
-    label: str, events: list[CloudEvent], annuls: Mapping[str, str], *, through: int
-) -> list[CloudEvent]:
+def mark_annulled(label: str, events: list[CloudEvent], annuls: Mapping[str, str], *, through: int) -> list[CloudEvent]:
     """Mark each event that a later one of its key, in the log already, undoes.
 
     One look-up for a page. Events of the last seconds are left out: they have not waited for an absent consumer.
