@@ -77,6 +77,8 @@ def configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
+        "worker_enable_remote_control": settings.WORKER_REMOTE_CONTROL,
+        "worker_consumer": "shop.messaging.worker:Consumer",
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # The last resort against a task that hangs; databases and broker have time-outs of their own. There is no soft
         # limit: it would raise inside a reaction, and pass for the fault of an event.
@@ -120,6 +122,14 @@ def ask_sources_at_start(sender: Any, **kwargs: object) -> None:
     for context in contexts.contexts():
         if context.consumes and context.label in labels:
             broker.send("shop.messaging.tasks.ask_sources", context.label, context=context.label)
+
+
+@signals.worker_ready.connect
+def tell_stack(**kwargs: object) -> None:
+    """The stack on this machine, if there is one, waits until every worker is ready."""
+    from shop.local.stack import readiness  # shop imports this module
+
+    readiness.announce(settings.INSTANCE)
 
 
 @signals.beat_init.connect

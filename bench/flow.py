@@ -87,7 +87,10 @@ def _order(number: int, lines: int, skus: int) -> Order:
 @contextmanager
 def _workers() -> Iterator[None]:
     """A worker for each context, as ``manage.py up`` runs them, ready before the clock starts."""
-    environment = os.environ | {"PYTHONWARNINGS": "ignore::RuntimeWarning"}  # Celery's, of being run by root
+    environment = os.environ | {
+        "PYTHONWARNINGS": "ignore::RuntimeWarning",  # Celery's, of being run by root
+        "WORKER_REMOTE_CONTROL": "true",  # they are pinged
+    }
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "celery_app", "--quiet", "worker", *OPTIONS]

@@ -24,7 +24,7 @@ from orders.policies import Wanted
 from readmodel.models import OrderView
 from shop.catalogue import services as catalogue
 from shop.members import services as members
-from shop.messaging import broker
+from shop.messaging import broker, signing
 from shop.messaging import models as messaging
 from shop.messaging.consumer import patience
 from shop.messaging.contexts import context, contexts, publishers
@@ -108,7 +108,10 @@ class Deliveries:
         """A receiver reads both as one message, so a test that sends none of the later fields leaves them out."""
         if self.away:
             raise broker.OperationalError("the broker is away")
-        self.waiting.append(Delivery(task, queue, json.loads(json.dumps({**arguments, **extensions}))))
+        message = {**arguments, **extensions}
+        self.waiting.append(
+            Delivery(task, queue, json.loads(json.dumps(message | signing.signature_of(task, message))))
+        )
 
     def next(self, task: str = "") -> Delivery:
         """Take the first message out, of a task if one is given."""

@@ -38,8 +38,7 @@ def status(instance: str) -> None:
     print(f"data      {data_folder(instance)}")
     print(f"database  {database_url('postgres', instance)}")
     print(f"broker    {broker_url(instance)}")
-    if (valkey := Valkey(instance)).running():
-        print(f"          {valkey.public_url()} (for tools that speak TCP)")
+    print(f"          {Valkey(instance).url()} (for Redis's own tools)")
 
 
 def clean(instance: str) -> None:

@@ -10,4 +10,6 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         """Load every context's consumers, in web processes too: the admin shows them."""
+        from shop.messaging import checks  # noqa: F401  # registers them
+
         autodiscover_modules("tasks")

@@ -140,6 +140,16 @@ class Acknowledgement(Message):
         UUID(self.batch)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRequest(Message):
+    """What a consumer asks of a source: to be sent its log, by a generation that it began or lanes that it set back."""
+
+    source: str
+    consumer: str
+    generation: Generation
+    at_once: bool = False
+
+
 class Received(NamedTuple):
     """One event of a batch, decoded."""
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from celery import current_app
+from celery import Task, current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from shop.messaging import signing
 from shop.messaging.consumers import Consumer, consumers_of
 
 QUEUE_LIMIT = 64  # messages waiting in a queue beyond which scans and resends are held back, at least
@@ -45,7 +46,7 @@ def context_of(queue: str) -> str:
 
 
 def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **arguments: Any) -> None:
-    """Send a task by name.
+    """Send a task by name, signed if there is a key.
 
     :param extensions: fields that a release before this one refuses as arguments: they travel in the message's
         headers, which it does not read.
@@ -57,13 +58,18 @@ def send(task: str, queue: str, *, extensions: Mapping[str, Any] = NONE, **argum
         kwargs=arguments,
         kwargsrepr=repr(scalars),  # for people; Celery would go through every event for it
         queue=queue,
-        headers={EXTENSIONS: dict(extensions)},
+        headers={EXTENSIONS: {**extensions, **signing.signature_of(task, {**arguments, **extensions})}},
     )
 
 
-def extensions_of(request: Any) -> dict[str, Any]:
-    """Return the extensions that came with a task, from its ``request``."""
-    return dict((request.headers or {}).get(EXTENSIONS) or {})
+def received(task: Task[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the message that a running task was called with: its arguments, and the extensions in its headers.
+
+    ``None`` if it is not signed as it has to be: it was logged, and is to be left alone.
+    """
+    extensions = (task.request.headers or {}).get(EXTENSIONS)
+    message = {**arguments, **(extensions if isinstance(extensions, Mapping) else NONE)}
+    return message if signing.is_trusted(task.name, message) else None
 
 
 def is_backed_up(queue: str) -> bool:

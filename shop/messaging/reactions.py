@@ -7,8 +7,8 @@ from typing import Any
 from celery import Task, shared_task
 from django.apps import apps
 
+from shop.messaging import broker
 from shop.messaging.batches import BatchMessage
-from shop.messaging.broker import extensions_of
 from shop.messaging.consumer.receiving import receive
 from shop.messaging.consumers import Consumer, Reaction, register
 from shop.messaging.contexts import ContextConfig, context
@@ -55,8 +55,10 @@ def consumes(
 
         @shared_task(name=consumer.task, bind=True)
         def receive_batch(self: Task[..., None], **message: Any) -> None:
-            received = BatchMessage.read(message | extensions_of(self.request))
-            if receive(consumer, received) and context(consumer.context).publishes:
+            received = broker.received(self, message)
+            if received is None:
+                return
+            if receive(consumer, BatchMessage.read(received)) and context(consumer.context).publishes:
                 wake(consumer.context)  # what the reaction recorded goes out at once
 
         receive_batch.__doc__ = react.__doc__

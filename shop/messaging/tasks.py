@@ -4,9 +4,8 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from shop.messaging import contexts
-from shop.messaging.batches import Acknowledgement
-from shop.messaging.broker import extensions_of
+from shop.messaging import broker, contexts
+from shop.messaging.batches import Acknowledgement, SubscriptionRequest
 from shop.messaging.consumer import retries
 from shop.messaging.consumer.generations import ask_to_subscribe
 from shop.messaging.consumer.receiving import answer_what_was_left_alone
@@ -29,14 +28,19 @@ def scan_outbox(context: str) -> None:
 @shared_task(bind=True)
 def acknowledge(self: Task[..., None], **answer: Any) -> None:
     """Take a consumer's acknowledgement of a batch, and send it the next."""
-    received = Acknowledgement.read(answer | extensions_of(self.request))
-    take_acknowledgement(received.source, received)
+    received = broker.received(self, answer)
+    if received is not None:
+        acknowledgement = Acknowledgement.read(received)
+        take_acknowledgement(acknowledgement.source, acknowledgement)
 
 
-@shared_task(name="shop.messaging.tasks.subscribe")
-def subscribe_generation(source: str, consumer: str, generation: int, at_once: bool = False, **more: Any) -> None:
+@shared_task(name=broker.SUBSCRIBE, bind=True)
+def subscribe_generation(self: Task[..., None], **request: Any) -> None:
     """Create the subscriptions of a generation of a consumer, and send what is due of them if asked."""
-    subscribe(source, consumer=consumer, generation=generation, at_once=at_once)
+    received = broker.received(self, request)
+    if received is not None:
+        wish = SubscriptionRequest.read(received)
+        subscribe(wish.source, consumer=wish.consumer, generation=wish.generation, at_once=wish.at_once)
 
 
 @shared_task

@@ -15,7 +15,7 @@ from django.db import connections
 from celery_app import app
 from shop.local.chaos.faults import signal_group
 from shop.local.servers.addresses import instance_folder
-from shop.local.stack import ports
+from shop.local.stack import ports, readiness
 from shop.local.stack.running import programs
 from shop.local.stack.supervision import Supervisor
 from tests.chaos.client import Client
@@ -83,6 +83,7 @@ def stack(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> It
             port = reserved.getsockname()[1]
             supervisor = Supervisor(instance_folder(settings.INSTANCE), programs("127.0.0.1", port, 1, 1), said.append)
             try:
+                readiness.expect_workers(settings.INSTANCE)
                 supervisor.start()
                 eventually(lambda: _answers(supervisor), within=60, what=f"ready; said: {said}")
                 yield Stack(supervisor, Client(f"http://127.0.0.1:{port}"))
@@ -113,7 +114,8 @@ def _environment() -> dict[str, str]:
 
 def _answers(supervisor: Supervisor) -> bool:
     supervisor.watch(0.1)
+    workers = [supervisor.pids.get(f"worker-{context}") for context in settings.CONTEXTS]
     return (
-        len(app.control.ping(timeout=1)) == len(settings.CONTEXTS)
+        all(readiness.is_ready(settings.INSTANCE, pid) for pid in workers)
         and len(supervisor.pids) == len(settings.CONTEXTS) + 2
     )

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 import redis
 
-from shop.local.servers import addresses, lifecycle, processes, valkey
+from shop.local.servers import addresses, binaries, lifecycle, processes, valkey
 from shop.local.servers.postgres import Postgres
 from shop.local.servers.valkey import Valkey
+from tests.harness import eventually
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_the_servers_start_once_and_answer_at_the_addresses_known_beforehand(ins
     assert lifecycle.ensure_running(instance) == []
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    with redis.Redis.from_url(Valkey(instance).public_url()) as client:
+    with redis.Redis.from_url(Valkey(instance).url()) as client:
         assert client.ping()
 
 
@@ -79,11 +80,42 @@ def test_they_start_again_after_a_kill_and_committed_rows_are_there(started):
     assert ask(started, "SELECT answer FROM kept") == 42
 
 
-def test_an_outside_tool_finds_valkey_on_its_port_again(started):
-    before = Valkey(started).public_url()
-    kill(Valkey(started).pid())
-    lifecycle.ensure_running(started)
-    assert Valkey(started).public_url() == before
+def listening_on_tcp(pid):
+    return [one for one in psutil.Process(pid).net_connections("inet") if one.status == psutil.CONN_LISTEN]
+
+
+def test_no_server_listens_on_a_port(started):
+    for server in lifecycle.servers(started):
+        assert not listening_on_tcp(server.pid()), server.name
+        assert server.sockets.stat().st_mode & 0o077 == 0
+
+
+RELEASE_1_0 = """\
+daemonize yes
+bind 127.0.0.1
+port {port}
+unixsocket {sockets}/valkey.sock
+unixsocketperm 700
+pidfile {sockets}/valkey.pid
+dir {sockets}
+logfile "{log}"
+save ""
+appendonly no
+"""
+
+
+def test_a_valkey_that_the_release_before_left_running_on_a_port_is_replaced(started):
+    """Its configuration too: started again, it does not go back to the port."""
+    lifecycle.stop(started, ["valkey"])
+    valkey = Valkey(started)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    valkey.configuration.write_text(RELEASE_1_0.format(port=port, sockets=valkey.sockets, log=valkey.log))
+    binaries.run(binaries.valkey_program(), valkey.configuration)
+    eventually(lambda: valkey.pid() and listening_on_tcp(valkey.pid()))
+    assert lifecycle.ensure_running(started) == ["valkey"]
+    assert not listening_on_tcp(valkey.pid())
 
 
 def test_a_stale_pid_file_that_names_a_living_process_is_no_obstacle(started):
@@ -116,17 +148,6 @@ def test_a_half_made_cluster_is_made_anew(instance):
     (unfinished / "PG_VERSION").write_text("18\n")
     lifecycle.ensure_running(instance)
     assert ask(instance) == 1
-
-
-def test_a_taken_port_is_left_to_its_owner(instance):
-    lifecycle.stop(instance)
-    with socket.socket() as owner:
-        owner.bind(("127.0.0.1", 0))
-        owner.listen()
-        port = owner.getsockname()[1]
-        Valkey(instance).configuration.write_text(f"port {port}\n")
-        lifecycle.ensure_running(instance)
-        assert not Valkey(instance).public_url().endswith(f":{port}/0")
 
 
 def test_a_server_that_cannot_start_says_which_why_and_the_way_out(instance):

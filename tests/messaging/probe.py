@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from inventory.events import StockChanged
 from inventory.models import Subscription
+from shop.messaging import broker
 from shop.messaging.batches import Batch, BatchMessage, Received
 from shop.messaging.consumer.receiving import receive
 from shop.messaging.consumers import Consumer
@@ -43,10 +44,12 @@ CONSUMER = Consumer(
 )
 
 
-@shared_task(name=CONSUMER.task)
-def note(**message: object) -> None:
+@shared_task(name=CONSUMER.task, bind=True)
+def note(self: Any, **message: object) -> None:
     """Note each event of a batch."""
-    receive(CONSUMER, BatchMessage.read(message))
+    received = broker.received(self, message)
+    if received is not None:
+        receive(CONSUMER, BatchMessage.read(received))
 
 
 class Probe:

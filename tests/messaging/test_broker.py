@@ -15,7 +15,7 @@ from celery import current_app
 from django.conf import settings
 from django.db import connections
 
-from shop.local.servers import lifecycle
+from shop.local.servers import addresses, lifecycle
 from shop.local.servers.valkey import Valkey
 from shop.messaging import broker
 from tests.harness import database_urls, eventually
@@ -66,7 +66,7 @@ SEND = "for _ in range(3): broker.send('shop.messaging.tasks.create_partitions',
 
 
 @contextmanager
-def worker(prefix: str, folder: Path) -> Iterator[None]:
+def worker(prefix: str, folder: Path, **environment: str) -> Iterator[None]:
     """A worker of the deployment, ready."""
     log = folder / f"worker-{prefix}"
     with log.open("w") as output:
@@ -80,6 +80,7 @@ def worker(prefix: str, folder: Path) -> Iterator[None]:
                 **database_urls(),
                 "DJANGO_SETTINGS_MODULE": "tests.settings",
                 "QUEUE_PREFIX": prefix,
+                **environment,
             },
             cwd=ROOT,
             stdout=output,
@@ -99,10 +100,11 @@ def test_a_worker_takes_what_was_sent_in_its_own_deployment_and_nothing_else(
     for prefix in ("one-", "two-"):
         run(SEND, QUEUE_PREFIX=prefix)
     assert waiting("one-members.relay") == waiting("two-members.relay") == 3
-    with worker("two-", tmp_path):
+    with worker("two-", tmp_path, WORKER_REMOTE_CONTROL="true"):
         eventually(lambda: waiting("two-members.relay") == 0, seconds=30)
         assert waiting("one-members.relay") == 3
-        assert run("print(current_app.control.ping(timeout=1))", QUEUE_PREFIX="one-") == "[]"
+        ping = "print(len(current_app.control.ping(timeout=1)))"
+        assert (run(ping, QUEUE_PREFIX="one-"), run(ping, QUEUE_PREFIX="two-")) == ("0", "1")
 
 
 def test_a_full_queue_of_one_deployment_does_not_hold_back_another() -> None:
@@ -189,7 +191,7 @@ def test_a_broker_that_begins_to_hang_is_given_up_within_seconds(valkey: Valkey)
     stop = f"import os, signal; os.kill({valkey.pid()}, signal.SIGSTOP)\n"
     try:
         calls = ("broker.send(broker.SCAN, 'members.relay', context='members')", "broker.is_backed_up('members.relay')")
-        printed = run(use + stop + "".join(TIMED.format(call=call) for call in calls), BROKER_URL=valkey.public_url())
+        printed = run(use + stop + "".join(TIMED.format(call=call) for call in calls), BROKER_URL=addresses.broker_url(HANGING))
     finally:
         psutil.Process(valkey.pid()).resume()
     outcome, *seconds = printed.split()

@@ -50,5 +50,5 @@ def database_url(database: str, instance: str) -> str:
 
 
 def broker_url(instance: str) -> str:
-    """Return the URL of the embedded Valkey, for Celery. Other tools: see ``Valkey.public_url``."""
+    """Return the URL of the embedded Valkey, for Celery. For other tools: ``Valkey.url``."""
     return f"redis+socket://{socket_folder(instance)}/valkey.sock?virtual_host=0"

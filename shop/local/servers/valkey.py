@@ -1,13 +1,9 @@
-"""The embedded Valkey of an instance.
+"""The embedded Valkey of an instance, on a Unix socket only, in a folder that only its user can enter.
 
-Our own processes use its Unix socket, whose address never changes. It also listens on a free port of this
-machine, for tools that speak TCP only (``redis-cli -u``). It keeps nothing on disk: the broker is a hint.
+It keeps nothing on disk: the broker is a hint.
 """
 
-import contextlib
 import os
-import re
-import socket
 import time
 
 import redis
@@ -24,8 +20,7 @@ ANSWER_LIMIT = 2
 
 CONFIGURATION = """\
 daemonize yes
-bind 127.0.0.1
-port {port}
+port 0
 unixsocket {sockets}/valkey.sock
 unixsocketperm 700
 pidfile {sockets}/valkey.pid
@@ -52,18 +47,16 @@ class Valkey:
         return process.pid if process else None
 
     def running(self) -> bool:
-        """Return whether it answers."""
+        """Return whether it answers. One that listens on TCP too does not count: release 1.0 started it."""
         try:
             with self._client() as client:
-                return bool(client.ping())
+                return bool(client.config_get("port")["port"] == "0")
         except (redis.RedisError, OSError):
             return False
 
-    def public_url(self) -> str:
-        """Return its address for tools that speak TCP; it may change when the server is restarted."""
-        with self._client() as client:
-            port = client.config_get("port")["port"]
-        return f"redis://127.0.0.1:{port}/0"
+    def url(self) -> str:
+        """Return its address for tools that speak Redis's protocol. Celery's is ``addresses.broker_url``."""
+        return f"unix://{self.sockets}/valkey.sock?db=0"
 
     def start(self) -> None:
         """Start it; the caller holds the instance's lock, and it is not running.
@@ -74,10 +67,11 @@ class Valkey:
         for folder in (self.home, self.sockets, self.log.parent):
             private_folder(folder)
         rotate(self.log)
-        for port in (self._last_port(), _free_port(), _free_port()):  # another process may take it first
-            if self._started_on(port):
-                return
-        raise ServerError(f"Valkey of instance {self.instance!r} did not start.\n{tail(self.log)}")
+        self.configuration.write_text(CONFIGURATION.format(sockets=self.sockets, log=self.log))
+        os.chmod(self.configuration, 0o644)
+        run(valkey_program(), self.configuration)
+        if not self._answers():
+            raise ServerError(f"Valkey of instance {self.instance!r} did not start.\n{tail(self.log)}")
 
     def stop(self) -> None:
         for process in working_in(self.sockets, "valkey-server"):
@@ -85,10 +79,8 @@ class Valkey:
         for leftover in ("valkey.pid", "valkey.sock"):
             (self.sockets / leftover).unlink(missing_ok=True)
 
-    def _started_on(self, port: int) -> bool:
-        self.configuration.write_text(CONFIGURATION.format(port=port, sockets=self.sockets, log=self.log))
-        os.chmod(self.configuration, 0o644)
-        run(valkey_program(), self.configuration)
+    def _answers(self) -> bool:
+        """Wait until it answers, or has ended."""
         limit = time.monotonic() + START_LIMIT
         appeared = False
         while time.monotonic() < limit:
@@ -103,21 +95,8 @@ class Valkey:
 
     def _client(self) -> redis.Redis:
         return redis.Redis(
-            unix_socket_path=str(self.sockets / "valkey.sock"), socket_timeout=ANSWER_LIMIT, retry=Retry(NoBackoff(), 0)
+            unix_socket_path=str(self.sockets / "valkey.sock"),
+            socket_timeout=ANSWER_LIMIT,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
         )
-
-    def _last_port(self) -> int:
-        """Return the port it had before, if free, so that outside tools find it again."""
-        with contextlib.suppress(OSError):
-            if found := re.search(r"^port (\d+)$", self.configuration.read_text(), re.MULTILINE):
-                return _free_port(int(found[1]))
-        return _free_port()
-
-
-def _free_port(wish: int = 0) -> int:
-    """:raises OSError: if the requested port is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", wish))
-        port: int = probe.getsockname()[1]
-        return port

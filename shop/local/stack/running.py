@@ -1,7 +1,6 @@
 """The whole shop on one machine: servers, web, a worker for each context, beat."""
 
 import fcntl
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -10,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
@@ -22,7 +20,7 @@ from shop.local.servers.addresses import instance_folder
 from shop.local.servers.binaries import ServerError
 from shop.local.servers.processes import tail
 from shop.local.servers.valkey import Valkey
-from shop.local.stack import ports
+from shop.local.stack import ports, readiness
 from shop.local.stack.file import StackFile, read
 from shop.local.stack.interrupts import Interrupts
 from shop.local.stack.supervision import Program, Supervisor
@@ -138,6 +136,7 @@ class Stack:
     def start_programs(self, undo: ExitStack, wanted: list[Program]) -> None:
         self.supervisor = Supervisor(self.folder, wanted, self.say)
         undo.callback(self.supervisor.stop)
+        readiness.expect_workers(self.instance)
         with self.interrupts.held():
             self.supervisor.start()
 
@@ -175,7 +174,7 @@ class Stack:
                 "instance": self.instance,
                 "base_url": self.base_url,
                 **self.logins,
-                "broker_url": Valkey(self.instance).public_url() if "valkey" in self._servers else settings.BROKER_URL,
+                "broker_url": Valkey(self.instance).url() if "valkey" in self._servers else settings.BROKER_URL,
                 "database_urls": {alias: _url(database) for alias, database in settings.DATABASES.items()},
                 "pids": self.supervisor.pids,
                 "servers": self._servers,
@@ -183,11 +182,10 @@ class Stack:
         )
 
     def _missing(self) -> list[str]:
-        host = socket.gethostname()
-        nodes = {f"{context}@{host}": f"worker-{context}" for context in settings.CONTEXTS}
-        answers = {node for answer in current_app.control.ping(list(nodes), timeout=1) or () for node in answer}
-        missing = [name for node, name in nodes.items() if node not in answers]
-        if "beat" not in self.supervisor.pids:
+        pids = self.supervisor.pids
+        workers = [f"worker-{context}" for context in settings.CONTEXTS]
+        missing = [name for name in workers if not readiness.is_ready(self.instance, pids.get(name))]
+        if "beat" not in pids:
             missing.append("beat")
         if not self._web_is_ready():
             missing.append("web")

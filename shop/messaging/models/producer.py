@@ -162,13 +162,15 @@ class Subscription(models.Model):
             return None
         return InFlight(self.batch, self.after, self.through, self.types or [])
 
-    def can_have_come_to(self, cursor: int, *, epoch: int) -> bool:
-        """Return whether a consumer's cursor can be there: nobody applies what was never sent.
+    def can_have_come_to(self, cursor: int, *, epoch: int, last: int) -> bool:
+        """Return whether a consumer's cursor can be there: nobody applies what was never sent, or never recorded.
 
         A batch that a relay of 1.0 sent counts while it is in flight. Below the last fence every position is possible:
         what was sent there may be undone.
+
+        :param last: the last position that the log has given out, whatever this row believes.
         """
-        return cursor <= max(self.furthest, self.acknowledged, self.through or 0, epoch)
+        return cursor <= min(last, max(self.furthest, self.acknowledged, self.through or 0, epoch))
 
     def forget_batch(self) -> None:
         """Forget the batch in flight; what is left of it is read anew, under a new id."""

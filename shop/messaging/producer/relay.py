@@ -125,7 +125,7 @@ def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
 
     A cursor behind ``acknowledged`` (the consumer was restored) rewinds the subscription. The acknowledgement of a
     batch that is no longer in flight, or of another outbox, is ignored. A refusal, and a cursor beyond anything ever
-    sent, stop the subscription; the answer of a generation that is gone deletes it.
+    sent or beyond the log's head, stop the subscription; the answer of a generation that is gone deletes it.
     """
     outbox, consumer = present(label), consumers_of(label).get(answer.consumer)
     where = {"context": label, "consumer": answer.consumer, "generation": answer.generation, "lane": answer.lane}
@@ -162,10 +162,11 @@ def take_acknowledgement(label: str, answer: Acknowledgement) -> None:
 def _reason_to_stop(label: str, outbox: Present, subscription: models.Subscription, answer: Acknowledgement) -> str:
     if answer.refused:
         return f"The consumer refuses this outbox: {answer.refused}"
-    if not subscription.can_have_come_to(answer.cursor, epoch=outbox.identity.epoch):
+    if not subscription.can_have_come_to(answer.cursor, epoch=outbox.identity.epoch, last=outbox.last):
         return (
-            f"The consumer's cursor is at {answer.cursor}, and nothing was sent beyond {subscription.furthest}: "
-            f"this database was restored, and its server does not show it. Run `manage.py fence {label}`."
+            f"The consumer's cursor is at {answer.cursor}, nothing was sent beyond {subscription.furthest}, and the "
+            f"log ends at {outbox.last}: this database was restored, and its server does not show it, or the consumer "
+            f"was sent a forged batch. After a restore, run `manage.py fence {label}`."
         )
     return ""
 
