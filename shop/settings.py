@@ -55,8 +55,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
-EMBEDDED_BROKER = BROKER_URL == addresses.broker_url(INSTANCE)
+EMBEDDED_BROKER = addresses.broker_url(INSTANCE) == BROKER_URL
 WORKER_REMOTE_CONTROL = env.bool("WORKER_REMOTE_CONTROL", False)  # let who can write to the broker steer its workers
+
+
+def _embedded_key() -> str:
+    try:
+        return keys.message_key(INSTANCE)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{error}. Work in a checkout of your own, or set BROKER_URL.") from None
+
 
 # --- Messaging ------------------------------------------------------------------------------------
 
@@ -67,16 +75,12 @@ RELAY_BYTES = env.int("RELAY_BYTES", 1_000_000)  # bytes of event data in a batc
 RELAY_RESEND_AFTER = timedelta(seconds=env.float("RELAY_RESEND_AFTER", 5))  # without acknowledgement; then doubled
 RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # between two resends, at most
 RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty batches of an idle subscription
-MESSAGE_KEYS = [key.strip() for key in env.list("MESSAGE_KEYS", [])]  # the first signs messages, all verify them
-if EMBEDDED_BROKER and not MESSAGE_KEYS:
-    MESSAGE_KEYS = [keys.message_key(INSTANCE)]
-MESSAGE_SIGNATURES = env.str(  # from others; always required with the embedded broker
-    "MESSAGE_SIGNATURES", "verify", validate=validate.OneOf(["verify", "require"])
-)
+MESSAGE_KEYS: list[str] = env.list("MESSAGE_KEYS", [], subcast=str.strip)  # the first signs messages, all verify
+MESSAGE_SIGNATURES = env.str("MESSAGE_SIGNATURES", "verify", validate=validate.OneOf(("verify", "require")))
 if EMBEDDED_BROKER:
-    MESSAGE_SIGNATURES = "require"
+    MESSAGE_KEYS, MESSAGE_SIGNATURES = MESSAGE_KEYS or [_embedded_key()], "require"
 if any(len(key) < 32 for key in MESSAGE_KEYS):
-    raise ImproperlyConfigured("MESSAGE_KEYS: each key needs 32 characters or more, and there are no empty ones.")
+    raise ImproperlyConfigured("MESSAGE_KEYS: each key needs 32 characters or more: openssl rand -hex 32")
 if MESSAGE_SIGNATURES == "require" and not MESSAGE_KEYS:
     raise ImproperlyConfigured("MESSAGE_SIGNATURES=require needs MESSAGE_KEYS.")
 

@@ -85,7 +85,9 @@ def _canonical(value: Any) -> bytes:
 
 def _refuse(task: str, message: Mapping[str, Any], reason: str) -> bool:
     """Log that a message is left alone. What it says of itself is a claim, and shortened."""
-    claims = {name: str(message[name])[:100] for name in ("source", "consumer", "lane", "id", "batch") if name in message}
+    claims = {
+        name: str(message[name])[:100] for name in ("source", "consumer", "lane", "id", "batch") if name in message
+    }
     log.error("message refused", task=task, reason=reason, **claims)
     return False
 

@@ -2,6 +2,8 @@
 
 from celery.worker import consumer
 
+DELAYED = ":DelayedDelivery"
+
 
 class Consumer(consumer.Consumer):
     """Celery's, without delayed delivery.
@@ -11,7 +13,7 @@ class Consumer(consumer.Consumer):
     prefetch count one that quorum queues accept.
     """
 
-    class Blueprint(consumer.Consumer.Blueprint):
-        default_steps = [
-            step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
-        ]
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc, valid-type]
+        """The steps of a worker's start."""
+
+        default_steps = [step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(DELAYED)]

@@ -129,6 +129,24 @@ def test_a_queue_is_known_by_both_of_its_names(settings: Any) -> None:
     assert broker.context_of("one-orders.relay") == broker.context_of("orders.relay") == "orders"
 
 
+# --- What a worker brings with it -----------------------------------------------------------------
+
+
+STEPS = """
+worker = current_app.WorkController(pool_cls="solo")
+print([step.name.rpartition(".")[2] for step in worker.consumer.blueprint.order])
+"""
+
+
+@pytest.mark.parametrize("url", ["amqp://127.0.0.1:1//", "redis://127.0.0.1:1/0"], ids=["RabbitMQ", "Redis"])
+def test_a_worker_declares_no_queues_for_delayed_tasks_and_obeys_nobody_unless_it_is_to(url: str) -> None:
+    """Queues in RabbitMQ are of the type quorum, for which Celery declares 28 more for tasks with an ETA."""
+    steps = set(eval(run(STEPS, BROKER_URL=url)))
+    assert not steps & {"DelayedDelivery", "Control"}
+    assert {"Connection", "Tasks", "Evloop"} <= steps
+    assert set(eval(run(STEPS, BROKER_URL=url, WORKER_REMOTE_CONTROL="true"))) == steps | {"Control"}
+
+
 # --- Bounds ---------------------------------------------------------------------------------------
 
 
@@ -191,7 +209,9 @@ def test_a_broker_that_begins_to_hang_is_given_up_within_seconds(valkey: Valkey)
     stop = f"import os, signal; os.kill({valkey.pid()}, signal.SIGSTOP)\n"
     try:
         calls = ("broker.send(broker.SCAN, 'members.relay', context='members')", "broker.is_backed_up('members.relay')")
-        printed = run(use + stop + "".join(TIMED.format(call=call) for call in calls), BROKER_URL=addresses.broker_url(HANGING))
+        printed = run(
+            use + stop + "".join(TIMED.format(call=call) for call in calls), BROKER_URL=addresses.broker_url(HANGING)
+        )
     finally:
         psutil.Process(valkey.pid()).resume()
     outcome, *seconds = printed.split()
