@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from shop.local.servers import addresses, binaries, lifecycle, processes, valkey
+from shop.local.servers import addresses, binaries, keys, lifecycle, processes, valkey
 from shop.local.servers.postgres import Postgres
 from shop.local.servers.valkey import Valkey
 from tests.harness import eventually
@@ -166,6 +166,15 @@ def test_stop_ends_sessions_and_leaves_nothing(started):
     assert all(processes.gone(psutil.Process(pid)) for pid in pids if psutil.pid_exists(pid))
     assert lifecycle.stop(started) == []
     session.close()
+
+
+def test_the_key_for_messages_is_made_once_and_only_its_owner_can_read_it(instance):
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(keys.message_key, [instance] * 8))
+    assert len(made) == 1
+    assert len(made.pop()) * 4 == keys.BITS
+    [file] = addresses.instance_folder(instance).glob("*key*")
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_two_checkouts_run_side_by_side_also_under_a_path_with_spaces_and_umlauts(tmp_path, instance):
