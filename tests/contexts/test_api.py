@@ -90,7 +90,14 @@ def test_a_body_that_cannot_be_read_is_refused_as_such(ada: APIClient) -> None:
         b"\xef\xbb\xbf{}",
         b'{"lines": [], "lines": []}',
     )
-    for body in (*broken, b'{"lines": NaN}', b'{"a": 1e400}', b'{"a": "\\u0000"}', b'{"\\ud800": 1}'):
+    for body in (
+        *broken,
+        b'{"a": 1, "a": 1}',
+        b'{"lines": NaN}',
+        b'{"a": 1e400}',
+        b'{"a": "\\u0000"}',
+        b'{"\\ud800": 1}',
+    ):
         response = ada.post("/api/orders/", data=body, content_type="application/json")
         assert is_problem(response, 400, "parse_error"), body[:20]
 
