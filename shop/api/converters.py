@@ -13,4 +13,4 @@ class AnyCaseUUID(UUIDConverter):
     regex = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 
-CONVERTERS = {"sku": SkuConverter, "order": AnyCaseUUID}
+CONVERTERS: dict[str, type[StringConverter | UUIDConverter]] = {"sku": SkuConverter, "order": AnyCaseUUID}

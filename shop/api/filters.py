@@ -20,7 +20,9 @@ MAX_ID = 2**63 - 1
 class Filters(filters.DjangoFilterBackend):
     """Refuses parameters without a value: a form's empty field would quietly select everything."""
 
-    def filter_queryset(self, request: Request, queryset: "QuerySet[Any]", view: "APIView") -> "QuerySet[Any]":
+    def filter_queryset(  # type: ignore[override]
+        self, request: Request, queryset: "QuerySet[Any]", view: "APIView"
+    ) -> "QuerySet[Any]":
         filterset = self.get_filterset(request, queryset, view)
         names = filterset.filters if filterset else ()
         blank = [name for name in names if "" in request.query_params.getlist(name)]

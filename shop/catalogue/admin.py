@@ -33,24 +33,13 @@ class AttributesField(forms.JSONField):
         except json_text.UnreadableJSON as error:
             raise forms.ValidationError(str(error)) from None
 
+    # What was typed is shown again as it was: Django would parse it here, however deep it is.
+
     def bound_data(self, data: Any, initial: Any) -> Any:
         return data
 
     def prepare_value(self, value: Any) -> Any:
-        """Show them as JSON: as they were typed, if they were."""
-        if isinstance(value, str):
-            return value
-        if json_text.measure(value).depth > json_text.MAX_DEPTH:  # an older release let them in
-            return TOO_DEEP_TO_SHOW
-        return super().prepare_value(value)
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return data != self.prepare_value(initial) and super().has_changed(
-            None if self.prepare_value(initial) == TOO_DEEP_TO_SHOW else initial, data
-        )
-
-
-TOO_DEEP_TO_SHOW = "(nested too deeply to be shown: write an object in place of this line)"
+        return value if isinstance(value, str) else super().prepare_value(value)
 
 
 class ProductForm(RefusableForm):

@@ -1,7 +1,6 @@
 """Hostile bodies: lengths come before contents, answers are short, and what one door refuses so does the other."""
 
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -19,8 +18,6 @@ from shop.catalogue.models import Product, UnfitProduct
 from shop.databases import database_time
 from tests.contexts.api import client_of, is_problem, paths, staff
 from tests.harness import Shop
-from tests.journeys.conftest import web  # noqa: F401
-from tests.journeys.web import Web
 
 ORDERS = "/api/orders/"
 PRODUCTS = "/api/catalogue/products/"
@@ -102,27 +99,6 @@ def test_unknown_fields_are_named_as_far_as_that_helps(ada: APIClient) -> None:
     long = ada.post(ORDERS, {"x" * 60_000: 0})
     assert paths(long) == ["x" * 100 + "…"]
     assert len(long.content) < 1000
-
-
-def test_a_body_without_a_length_is_not_taken_for_an_empty_one(web: Web, shop: Shop) -> None:  # noqa: F811
-    member = shop.member()
-    head = "\r\n".join(
-        (
-            "POST /api/orders/ HTTP/1.1",
-            f"Host: 127.0.0.1:{web.port}",
-            f"Authorization: {web.as_(member).headers['Authorization']}",
-            "Content-Type: application/json",
-            "Transfer-Encoding: chunked",
-            "Connection: close",
-            "\r\n2\r\n{}\r\n0\r\n\r\n",
-        )
-    )
-    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
-        connection.sendall(head.encode())
-        answer = connection.makefile("rb").read().decode()
-    assert answer.startswith("HTTP/1.1 411 "), answer
-    assert "application/problem+json" in answer
-    assert '"code": "length_required"' in answer
 
 
 # --- Values ---------------------------------------------------------------------------------------
