@@ -31,6 +31,9 @@ class Attributes(JSONObject):
             raise serializers.ValidationError(fault)
         return dict(data)
 
+    def to_representation(self, value: Any) -> Any:
+        return value  # whatever an older release stored
+
 
 class ProductFields(Body):
     """The fields of a product that can be changed."""
