@@ -31,14 +31,15 @@ class PayloadTooLarge(exceptions.APIException):
 class LengthRequired:
     """Middleware: refuse, 411, a body whose length is not given in advance.
 
-    WSGI has no end of such a body but the connection's: it would be taken for empty.
+    Plain WSGI servers do not tell where such a body ends, and it would be taken for empty. The web process
+    (``shop/asgi.py``) reads it whole, and passes it on with its length.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        if "HTTP_TRANSFER_ENCODING" in request.META and request.META.get("CONTENT_LENGTH", "") in ("", "0"):
             detail = "A body needs its length in advance: send Content-Length, not Transfer-Encoding."
             return problems.page(request, 411, detail) or HttpResponse(detail, status=411, content_type="text/plain")
         return self.get_response(request)

@@ -97,6 +97,7 @@ ALWAYS: dict[int, dict[str, Any]] = {
 }
 WITH_PATH: dict[int, dict[str, Any]] = {404: {"description": "It does not exist, or is not the caller's to see."}}
 WITH_BODY: dict[int, dict[str, Any]] = {
+    408: {"description": "The body arrives too slowly."},
     411: {"description": "The body's length is not given in advance."},
     413: {"description": "The body is too large."},
     415: {"description": "The body is not JSON."},
