@@ -100,7 +100,11 @@ def test_one_key_sent_by_many_at_once_receives_goods_once(web: Web, shop: Shop) 
 
 def test_a_body_without_a_length_is_not_taken_for_an_empty_one(ada: Web, shop: Shop) -> None:
     address = ada.place("phone", 1)[0].headers["Location"]
-    for path, length in (("/api/orders/", ()), (f"{address}cancel/", ()), (f"{address}cancel/", ("Content-Length: 0",))):
+    for path, length in (
+        ("/api/orders/", ()),
+        (f"{address}cancel/", ()),
+        (f"{address}cancel/", ("Content-Length: 0",)),
+    ):
         lines = (
             f"POST {path} HTTP/1.1",
             f"Host: 127.0.0.1:{ada.port}",
