@@ -90,6 +90,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
     raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
+SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", 43_200)  # seconds that a sign-in to the admin lasts
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
@@ -122,8 +123,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "shop.lock_timeout.WebLockTimeout",
     "django.middleware.security.SecurityMiddleware",
-    "shop.api.bodies.LengthRequired",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "shop.api.caching.NothingKept",
+    "shop.api.bodies.LengthRequired",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -149,7 +151,7 @@ TEMPLATES = [
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 

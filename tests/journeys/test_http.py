@@ -127,3 +127,12 @@ def test_a_body_without_a_length_is_not_taken_for_an_empty_one(ada: Web, shop: S
         assert "application/problem+json" in answer
         assert '"code": "length_required"' in answer
     assert ada.ask("GET", address)[1]["status"] == "open"
+
+
+def test_no_cache_keeps_an_answer_of_the_api(ada: Web) -> None:
+    answers = [ada.ask("GET", "/api/members/me/"), ada.place("phone", 1), ada.ask("GET", "/api/nothing/")]
+    assert [(answer.status, answer.headers["Cache-Control"]) for answer, _ in answers] == [
+        (200, "no-store"),
+        (202, "no-store"),
+        (404, "no-store"),
+    ]
