@@ -16,7 +16,7 @@ from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
 from shop.databases import database_time
 from shop.messaging.admin.timeline import events_of_key, timeline
-from shop.values import MAX_QUANTITY, SKU_PATTERN, SKU_RULE
+from shop.values import SKU_PATTERN, SKU_RULE
 
 LEDGER_ROWS = 50  # movements that an item's page shows
 
@@ -26,7 +26,7 @@ COLOURS = {Claim.Status.LOCKED: "success", Claim.Status.FAILED: "danger", Claim.
 class ReceiveForm(Dialog):
     """A receipt of goods."""
 
-    quantity = forms.IntegerField(min_value=1, max_value=MAX_QUANTITY, widget=UnfoldAdminIntegerFieldWidget)
+    quantity = forms.IntegerField(min_value=1, max_value=policies.MAX_MOVEMENT, widget=UnfoldAdminIntegerFieldWidget)
     note = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
 
 
@@ -46,8 +46,8 @@ class AdjustForm(Dialog):
     """The difference that a stock count found."""
 
     quantity = forms.IntegerField(
-        min_value=-MAX_QUANTITY,
-        max_value=MAX_QUANTITY,
+        min_value=-policies.MAX_MOVEMENT,
+        max_value=policies.MAX_MOVEMENT,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="The difference to the books: positive if the count found more, negative if less.",
     )

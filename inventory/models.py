@@ -11,16 +11,21 @@ from django.db import models
 from inventory import policies
 from inventory.events import InventoryLocked, InventoryLockFailed, Shortage, StockChanged
 from shop import idempotency
-from shop.errors import DomainError
+from shop.errors import DomainError, Invalid
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
-from shop.values import MAX_QUANTITY
 
 
 class UnableToTake(DomainError):
     """The adjustment would take more than is available."""
 
     code = "unable_to_take"
+
+
+class AbsurdQuantity(Invalid):
+    """A movement of nothing, or of more than a warehouse holds."""
+
+    code = "absurd_quantity"
 
 
 class Claim(Aggregate):
@@ -140,11 +145,20 @@ class StockItem(Aggregate):
     # Mutators
 
     def receive(self, quantity: int, *, note: str, at: datetime) -> None:
-        """Add goods that arrived."""
+        """Add goods that arrived. :raises AbsurdQuantity:"""
+        if not 1 <= quantity <= policies.MAX_MOVEMENT:
+            raise AbsurdQuantity(f"{quantity} of {self.sku} cannot be received: 1 to {policies.MAX_MOVEMENT} can.")
         self._move(policies.RECEIVED, quantity, at=at, note=note)
 
     def adjust(self, quantity: int, *, note: str, at: datetime) -> None:
-        """Correct by what a count found: positive for more, negative for less. :raises UnableToTake: below zero."""
+        """Correct by what a count found: positive for more, negative for less.
+
+        :raises AbsurdQuantity: :raises UnableToTake: below zero.
+        """
+        if not 1 <= abs(quantity) <= policies.MAX_MOVEMENT:
+            raise AbsurdQuantity(
+                f"{self.sku} cannot be adjusted by {quantity}: by 1 to {policies.MAX_MOVEMENT}, either way, it can."
+            )
         if self.available + quantity < 0:
             raise UnableToTake(
                 f"Only {self.available} of {self.sku} are available: no more than that can be taken away.",
@@ -203,7 +217,10 @@ class StockMovement(models.Model):
                 name="inventory_movement_quantity",
             ),
             models.CheckConstraint(
-                condition=models.Q(quantity__lte=MAX_QUANTITY * 1000), name="inventory_movement_size"
+                condition=models.Q(quantity__lte=policies.MAX_MOVEMENT), name="inventory_movement_size"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gte=-policies.MAX_MOVEMENT), name="inventory_movement_size_down"
             ),
         )
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from inventory.events import Shortage
 
+MAX_MOVEMENT = 1_000_000_000  # units of one SKU that are received, or counted more or less, at once
+
 RECEIVED, RESERVED, RELEASED, ADJUSTED = "received", "reserved", "released", "adjusted"
 
 EFFECTS: Mapping[str, tuple[int, int]] = {

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,13 +12,12 @@ from rest_framework.views import APIView
 
 from inventory import queries, services
 from inventory.models import IdempotencyKey, StockItem, StockMovement
+from inventory.policies import MAX_MOVEMENT
 from shop.api.authentication import HasNeeded
-from shop.api.bodies import Body, Whole, valid_sku
+from shop.api.bodies import Body
+from shop.api.fields import Text, Whole, valid_sku
 from shop.api.idempotency import idempotent
 from shop.databases import database_time
-from shop.values import MAX_QUANTITY
-
-MOST = MAX_QUANTITY * 1000  # units in one movement
 
 
 class StockShape(serializers.ModelSerializer[StockItem]):
@@ -34,15 +33,17 @@ class MovementShape(serializers.ModelSerializer[StockMovement]):
 
 
 class Receipt(Body):
-    quantity = Whole(min_value=1, max_value=MOST)
-    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+    quantity = Whole(min_value=1, max_value=MAX_MOVEMENT)
+    note = Text(max_length=200, allow_blank=True, default="")
 
 
 class Adjustment(Body):
     quantity = Whole(
-        min_value=-MOST, max_value=MOST, help_text="The difference that a count found: positive or negative."
+        min_value=-MAX_MOVEMENT,
+        max_value=MAX_MOVEMENT,
+        help_text="The difference that a count found: positive or negative.",
     )
-    note = serializers.CharField(max_length=200, help_text="The reason, for the ledger.")
+    note = Text(max_length=200, help_text="The reason, for the ledger.")
 
     def validate_quantity(self, quantity: int) -> int:
         if quantity == 0:
@@ -93,7 +94,11 @@ class AdjustStock(APIView):
     permission_classes = (HasNeeded,)
     needs: ClassVar = {"POST": "inventory.change_stockitem"}
 
-    @extend_schema(operation_id="inventory_stock_adjust", request=Adjustment, responses=StockShape)
+    @extend_schema(
+        operation_id="inventory_stock_adjust",
+        request=Adjustment,
+        responses={200: StockShape, 409: OpenApiResponse(None, "Less is available than is to be taken away.")},
+    )
     @idempotent(IdempotencyKey)
     def post(self, request: Request, sku: str) -> Response:
         """Correct the stock by a count. Without an Idempotency-Key, a request that is sent twice counts twice."""

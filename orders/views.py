@@ -19,22 +19,23 @@ from orders.events import CancelledByMember, CancelledByStaff
 from orders.models import IdempotencyKey, Order, Status
 from orders.policies import Wanted, merge
 from shop.api.authentication import member_id_of
-from shop.api.bodies import Body, Whole
+from shop.api.bodies import Body
+from shop.api.fields import Items, Sku, Whole
 from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
 from shop.databases import database_time
 from shop.errors import NotFound
-from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
+from shop.values import MAX_LINES, MAX_QUANTITY
 
 # --- Shapes ---------------------------------------------------------------------------------------
 
 
 class WantedLine(Body):
-    sku = serializers.RegexField(SKU_PATTERN, error_messages={"invalid": f"A SKU has {SKU_RULE}."})
+    sku = Sku()
     quantity = Whole(min_value=1, max_value=MAX_QUANTITY)
 
 
 class WantedOrder(Body):
-    lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=MAX_LINES)
+    lines = Items(child=WantedLine(), min_length=1, max_length=MAX_LINES)
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
         """Merge lines of one SKU."""
@@ -118,11 +119,16 @@ LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, respon
 class PlaceOrder(APIView):
     """Mixed into the list of orders: both share an address, but not a database."""
 
+    body_limit = 64 * 1024  # bytes: MAX_LINES of the longest SKUs
+
     @extend_schema(
         operation_id="orders_place",
         request=WantedOrder,
         parameters=[KEY_PARAMETER, LOCATION],
-        responses={202: OpenApiResponse(OrderShape, "Accepted: it is open until the inventory has answered.")},
+        responses={
+            202: OpenApiResponse(OrderShape, "Accepted: it is open until the inventory has answered."),
+            422: OpenApiResponse(None, "Lines that cannot be ordered; or the key stands for another request."),
+        },
     )
     def post(self, request: Request) -> Response:
         """Place an order at current prices. It is accepted at once and decided a little later."""
@@ -135,7 +141,12 @@ class PlaceOrder(APIView):
 
 class OrderDetail(APIView):
     @extend_schema(
-        operation_id="orders_retrieve", responses={200: OrderShape, 304: OpenApiResponse(None, "Unchanged.")}
+        operation_id="orders_retrieve",
+        parameters=[
+            OpenApiParameter("If-None-Match", location=OpenApiParameter.HEADER, description="ETags known already."),
+            OpenApiParameter("ETag", location=OpenApiParameter.HEADER, response=[200, 304]),
+        ],
+        responses={200: OrderShape, 304: OpenApiResponse(None, "Unchanged.")},
     )
     def get(self, request: Request, order_id: UUID) -> HttpResponseBase | None:
         """Retrieve an order as it is now. With `If-None-Match`, an unchanged order is not sent again."""
@@ -149,7 +160,11 @@ class OrderDetail(APIView):
 
 
 class CancelOrder(APIView):
-    @extend_schema(operation_id="orders_cancel", request=None, responses=OrderShape)
+    @extend_schema(
+        operation_id="orders_cancel",
+        request={"application/json": {"type": "object", "properties": {}, "additionalProperties": False}},
+        responses={200: OrderShape, 409: OpenApiResponse(None, "It is cancelled already, or has shipped.")},
+    )
     @idempotent(IdempotencyKey)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Cancel an order that has not shipped. What is reserved for it is released a little later."""

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -13,6 +12,7 @@ from rest_framework.response import Response
 
 from readmodel import projections, queries
 from readmodel.models import OrderView
+from shop.api.filters import IdFilter, MomentFilter
 
 STATUSES = ["open", "confirmed", "shipped", "cancelled"]
 
@@ -86,10 +86,6 @@ class ListedOrder(serializers.ModelSerializer[OrderView]):
         return None
 
 
-class WholeFilter(filters.Filter):
-    field_class = forms.IntegerField
-
-
 class OrderFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=[(status, status) for status in STATUSES])
     include = filters.ChoiceFilter(
@@ -97,9 +93,9 @@ class OrderFilter(filters.FilterSet):
         method="_included",
         help_text="`cancelled`: cancelled orders are left out unless asked for, here or by `status`.",
     )
-    placed_after = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="gt")
-    placed_before = filters.IsoDateTimeFilter(field_name="placed_at", lookup_expr="lt")
-    member = WholeFilter(field_name="member_id", help_text="For staff, who see everyone's orders.")
+    placed_after = MomentFilter(field_name="placed_at", lookup_expr="gt")
+    placed_before = MomentFilter(field_name="placed_at", lookup_expr="lt")
+    member = IdFilter(field_name="member_id", help_text="For staff, who see everyone's orders.")
 
     class Meta:
         model = OrderView

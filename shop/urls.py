@@ -1,7 +1,7 @@
 """Every route on one page."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, register_converter
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
@@ -9,8 +9,12 @@ from inventory import views as inventory
 from orders import views as orders
 from readmodel import views as readmodel
 from shop import health
+from shop.api.converters import CONVERTERS
 from shop.catalogue import views as catalogue
 from shop.members import views as members
+
+for name, converter in CONVERTERS.items():
+    register_converter(converter, name)
 
 
 class Orders(readmodel.ListOrders, orders.PlaceOrder):
@@ -25,15 +29,15 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/orders/", Orders.as_view(), name="orders"),
-    path("api/orders/<uuid:order_id>/", orders.OrderDetail.as_view(), name="order"),
-    path("api/orders/<uuid:order_id>/cancel/", orders.CancelOrder.as_view()),
+    path("api/orders/<order:order_id>/", orders.OrderDetail.as_view(), name="order"),
+    path("api/orders/<order:order_id>/cancel/", orders.CancelOrder.as_view()),
     path("api/catalogue/products/", catalogue.Products.as_view()),
-    path("api/catalogue/products/<str:sku>/", catalogue.ProductDetail.as_view(), name="product"),
+    path("api/catalogue/products/<sku:sku>/", catalogue.ProductDetail.as_view(), name="product"),
     path("api/inventory/stock/", inventory.StockList.as_view()),
-    path("api/inventory/stock/<str:sku>/", inventory.StockDetail.as_view()),
-    path("api/inventory/stock/<str:sku>/receive/", inventory.ReceiveStock.as_view()),
-    path("api/inventory/stock/<str:sku>/adjust/", inventory.AdjustStock.as_view()),
-    path("api/inventory/stock/<str:sku>/movements/", inventory.Movements.as_view()),
+    path("api/inventory/stock/<sku:sku>/", inventory.StockDetail.as_view()),
+    path("api/inventory/stock/<sku:sku>/receive/", inventory.ReceiveStock.as_view()),
+    path("api/inventory/stock/<sku:sku>/adjust/", inventory.AdjustStock.as_view()),
+    path("api/inventory/stock/<sku:sku>/movements/", inventory.Movements.as_view()),
     path("api/members/me/", members.Me.as_view()),
 ]
 

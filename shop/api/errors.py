@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,9 @@ from shop.databases import is_unavailable
 from shop.errors import DomainError
 
 log = logging.getLogger(__name__)
+
+MAX_ERRORS = 20  # that a problem lists
+MAX_NAME = 100  # characters of a field's name that a problem repeats
 
 RETRY_AFTER = "2"  # seconds after which a request that met an unavailable database may be tried again
 
@@ -38,13 +42,22 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, DjangoPermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, ValidationError):
-        errors = list(_errors(error.detail))
-        detail = "; ".join(": ".join(filter(None, (each["path"], each["detail"]))) for each in errors[:3])
-        return _response(problems.document(400, code="invalid", detail=detail, more={"errors": errors}))
+        return _response(_invalid(error))
     if isinstance(error, APIException):
         document = problems.document(error.status_code, code=str(error.get_codes()), detail=str(error.detail))
         return _response(document, _headers(error))
     return None
+
+
+def _invalid(error: ValidationError) -> dict[str, Any]:
+    """Report the first errors, and how many more there are: an answer is not longer than its question may be."""
+    found = _errors(error.detail)
+    errors = list(islice(found, MAX_ERRORS))
+    detail = "; ".join(": ".join(filter(None, (each["path"], each["detail"]))) for each in errors[:3])
+    more: dict[str, Any] = {"errors": errors}
+    if omitted := sum(1 for _ in found):
+        more["more_errors"] = omitted
+    return problems.document(400, code="invalid", detail=detail, more=more)
 
 
 def _headers(error: APIException) -> dict[str, str]:
@@ -66,7 +79,11 @@ def _errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]
         yield {"path": ".".join(path), "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, Mapping):
         for name, inner in detail.items():
-            yield from _errors(inner, path if name == "non_field_errors" else (*path, str(name)))
+            yield from _errors(inner, path if name == "non_field_errors" else (*path, _short(str(name))))
     else:
         for index, inner in enumerate(detail):
             yield from _errors(inner, path if isinstance(inner, ErrorDetail) else (*path, str(index)))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"

@@ -35,6 +35,7 @@ HEADER = "Idempotency-Key"
 
 KEY_PARAMETER = OpenApiParameter(
     HEADER,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
     location=OpenApiParameter.HEADER,
     description="1 to 255 printable ASCII characters. The same key with the same request gets the same answer; "
     "with another request, 422.",

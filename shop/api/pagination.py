@@ -1,5 +1,6 @@
 """Pages of a list."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -11,6 +12,9 @@ from rest_framework.request import Request
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
+
+
+_size = re.compile("[1-9][0-9]{0,2}")
 
 
 class Pages(pagination.CursorPagination):
@@ -25,14 +29,25 @@ class Pages(pagination.CursorPagination):
         return ordering
 
     def get_page_size(self, request: Request) -> int | None:
-        size = request.query_params.get("page_size", "")
-        if size and not (size.isascii() and size.isdigit() and int(size[:9])):
-            raise ValidationError({"page_size": f"A number from 1 to {self.max_page_size}."})
-        return super().get_page_size(request)
+        size = request.query_params.get("page_size")
+        if size is None:
+            return self.page_size
+        if not _size.fullmatch(size) or int(size) > self.max_page_size:
+            raise ValidationError({"page_size": f"It must be a number from 1 to {self.max_page_size}."})
+        return int(size)
+
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == "page_size":
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return parameters
 
     def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, ValueError, DataError):
+            if self.cursor_query_param not in request.query_params:
+                raise
             rule = "Not a cursor of this list: follow `next` and `previous` unchanged."
             raise ValidationError({"cursor": rule}) from None

@@ -1,6 +1,5 @@
 """The catalogue in the admin."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,28 +9,50 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from shop import json_text
 from shop.admin.pages import DomainPage, RefusableForm, each
 from shop.admin.shown import badge
-from shop.catalogue import services
+from shop.catalogue import policies, services
 from shop.catalogue.models import Product
 from shop.messaging.admin.timeline import events_of_key
 from shop.values import format_money
+
+MAX_TYPED = 10 * policies.MAX_ATTRIBUTES_BYTES  # characters of attributes as typed, spaces included
+
+
+class AttributesField(forms.JSONField):
+    """A product's attributes, read as the API reads them."""
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        if len(value) > MAX_TYPED:
+            raise forms.ValidationError(f"They are {len(value)} characters; at most {MAX_TYPED} are read.")
+        try:
+            return json_text.loads(value)
+        except json_text.UnreadableJSON as error:
+            raise forms.ValidationError(str(error)) from None
+
+    # What was typed is shown again as it was: Django would parse it here, however deep it is.
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return data
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else super().prepare_value(value)
 
 
 class ProductForm(RefusableForm):
     """A product's fields."""
 
+    class Meta:
+        field_classes = {"attributes": AttributesField}
+
     def clean_attributes(self) -> dict[str, Any]:
         attributes: Any = self.cleaned_data["attributes"]
-        if not isinstance(attributes, dict):
-            raise forms.ValidationError('They must be a JSON object, such as {"colour": "black"}.')
-        try:
-            json.dumps(attributes, allow_nan=False)
-        except ValueError:
-            raise forms.ValidationError(
-                "They contain a number that JSON cannot represent: NaN, or one too large."
-            ) from None
-        return attributes
+        if fault := policies.fault_of_attributes(attributes):  # Django's own check passes over an empty array
+            raise forms.ValidationError(fault)
+        return dict(attributes)
 
 
 @admin.register(Product)

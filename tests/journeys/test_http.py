@@ -1,5 +1,6 @@
 """A buyer's way through the shop over real HTTP: a server, sockets, and threads that meet."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -95,6 +96,37 @@ def test_one_key_sent_by_many_at_once_receives_goods_once(web: Web, shop: Shop) 
         assert set(senders.map(send, range(together.parties))) == {(200, 5)}
     assert shop.stock("phone") == (5, 0)
     assert shop.movements("phone") == [("received", 5)]
+
+
+def test_a_body_without_a_length_is_not_taken_for_an_empty_one(ada: Web, shop: Shop) -> None:
+    address = ada.place("phone", 1)[0].headers["Location"]
+    for path, length in (
+        ("/api/orders/", ()),
+        (f"{address}cancel/", ()),
+        (f"{address}cancel/", ("Content-Length: 0",)),
+    ):
+        lines = (
+            f"POST {path} HTTP/1.1",
+            f"Host: 127.0.0.1:{ada.port}",
+            f"Authorization: {ada.headers['Authorization']}",
+            "Content-Type: application/json",
+            "Transfer-Encoding: chunked",
+            *length,
+            "Connection: close",
+            "",
+            "0d",
+            '{"why": "so"}',
+            "0",
+            "",
+            "",
+        )
+        with socket.create_connection(("127.0.0.1", ada.port), timeout=30) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            answer = connection.makefile("rb").read().decode()
+        assert answer.startswith("HTTP/1.1 411 "), answer
+        assert "application/problem+json" in answer
+        assert '"code": "length_required"' in answer
+    assert ada.ask("GET", address)[1]["status"] == "open"
 
 
 def test_no_cache_keeps_an_answer_of_the_api(ada: Web) -> None:
