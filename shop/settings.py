@@ -79,7 +79,10 @@ SECRET_KEY = env.str("SECRET_KEY", "only-for-a-stack-on-one-machine-set-your-own
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
     raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
+# Never SECURE_PROXY_SSL_HEADER, which believes everybody: shop/proxy.py believes these peers alone.
+TRUSTED_PROXY: list[str] = env.list("TRUSTED_PROXY", [])  # addresses, networks, `unix`: whose X-Forwarded-… counts
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 0)  # seconds that browsers are to insist on HTTPS; 0: not at all
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
@@ -90,6 +93,7 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
 
 INSTALLED_APPS = [
+    "shop.console",  # before unfold: it has its own version of a template or two
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -104,12 +108,12 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "shop.messaging",
     *contexts.APPS,
-    "shop.console",
     "shop.flashsale",
     "shop.local",
 ]
 
 MIDDLEWARE = [
+    "shop.proxy.TrustedProxy",
     "shop.lock_timeout.WebLockTimeout",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
