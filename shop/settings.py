@@ -28,10 +28,11 @@ CONNECTION_OPTIONS = {
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
     "tcp_user_timeout": 25_000,  # milliseconds that sent data may stay unacknowledged: a network that swallows all
-    # Web requests wait for locks for a shorter time: WEB_LOCK_TIMEOUT.
+    # Web requests and workers have time limits beside these: shop/time_limits.py.
     # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
     # a second where the server has LLVM: estimates over many partitions are large, the rows few.
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off"
+    " -c statement_timeout=0",  # migrations, commands and the audit take the time they need
 }
 
 
@@ -47,6 +48,8 @@ def _database(context: str) -> dict[str, Any]:
 
 
 WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
+WEB_STATEMENT_TIMEOUT = env.float("WEB_STATEMENT_TIMEOUT", 5)  # seconds that one of its statements takes, then 503
+WORKER_STATEMENT_TIMEOUT = env.float("WORKER_STATEMENT_TIMEOUT", 60)  # seconds; below Celery's limit of a task, 300
 
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
@@ -114,7 +117,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "shop.proxy.TrustedProxy",
-    "shop.lock_timeout.WebLockTimeout",
+    "shop.time_limits.WebTimeLimits",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

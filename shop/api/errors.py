@@ -14,12 +14,10 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from shop.api import problems
-from shop.databases import is_unavailable
+from shop.databases import RETRY_AFTER, is_unavailable
 from shop.errors import DomainError
 
 log = logging.getLogger(__name__)
-
-RETRY_AFTER = "2"  # seconds after which a request that met an unavailable database may be tried again
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
