@@ -31,6 +31,7 @@ class Requests(list[tuple[str, str]]):
 @contextmanager
 def serving(application: Callable[..., Any]) -> Iterator[int]:
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
+    server.daemon_threads = False  # each closes its databases' connections before we go on
     server.set_app(application)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
