@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from threading import Event as Signal
 from threading import Thread
@@ -64,6 +65,10 @@ class Served:
             return django(environ, start)  # type: ignore[arg-type]
         finally:
             connections.close_all()
+
+    def holds(self, requests: int) -> bool:
+        """Whether so many requests wait for the gate."""
+        return self.inside == requests
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[HTTPResponse, bytes]:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
@@ -195,10 +200,9 @@ def test_a_request_waits_for_a_thread_only_for_so_long(served: Served) -> None:
 
 def test_a_client_that_leaves_frees_nothing_that_still_works(served: Served) -> None:
     """The thread goes on; whoever comes next waits for it."""
-    for _ in range(THREADS):
+    for taken in range(1, THREADS + 1):
         with served.connect(b"GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n"):
-            before = served.inside
-            eventually(lambda: served.inside == before + 1)  # noqa: B023
+            eventually(partial(served.holds, taken))
     with ThreadPoolExecutor(1) as clients:
         next_one = clients.submit(served.ask, "GET", "/echo")
         eventually(lambda: served.threads.waiting == 1)
