@@ -9,7 +9,7 @@ ARGS ?=
 
 PYTHON := .venv/bin/python
 
-.PHONY: help demo up test check bench model clean always
+.PHONY: help demo up test check requirements bench model clean always
 
 help:
 	@echo 'make demo [BUYERS=2000] [STOCK=100]  a flash sale, while things break, from nothing to its audit'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test [ARGS="-k outbox"]         the tests, without the slow ones'
 	@echo '          [ARGS="-m slow"]           the slow ones; -m "slow or not slow" is all, as .ci/run has it'
 	@echo 'make check                           format, lint, types, import rules, migrations'
+	@echo 'make requirements                    requirements*.txt from requirements*.in'
 	@echo 'make bench [ARGS=...]                the measurements'
 	@echo 'make model [ARGS=...]                every state of the messaging protocol, with more faults; hours'
 	@echo 'make clean                           stop everything, delete all data and .venv'
@@ -33,12 +34,20 @@ test: .venv/for-requirements
 	@exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/for-requirements-dev
+	$(PYTHON) -m tests.requirements
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PYTHON) manage.py check
+
+# One file for every Python from 3.11 on and every kind of machine. What is pinned already stays as it is.
+requirements: .venv/for-requirements-dev
+	for name in requirements requirements-dev; do \
+	  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
+	    --custom-compile-command 'make requirements' --output-file $$name.txt $$name.in || exit 1; \
+	done
 
 bench: .venv/for-requirements
 	@exec $(PYTHON) -m bench $(ARGS)

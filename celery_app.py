@@ -104,6 +104,14 @@ def configure_logging(**kwargs: object) -> None:
 
 
 @signals.celeryd_init.connect
+def limit_statements(**kwargs: object) -> None:
+    """Before a worker forks and opens its connections."""
+    from shop.time_limits import limit_worker  # shop imports this module
+
+    limit_worker()
+
+
+@signals.celeryd_init.connect
 def start_servers_of_worker(options: dict[str, Any], **kwargs: object) -> None:
     """Start the embedded servers that a worker's contexts use, if they have no others and do not run."""
     from shop.messaging import broker  # shop imports this module

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Model
 
+RETRY_AFTER = "2"  # seconds after which a request that met an unavailable database may be tried again
+
 
 def alias_of(app_label: str) -> str:
     """The database alias of an app: its context's own, or ``default`` (members, users, tokens)."""
@@ -33,8 +35,8 @@ class ContextRouter:
 def is_unavailable(error: BaseException) -> bool:
     """Whether a database cannot do for now what was right to ask: the same may succeed a little later.
 
-    It does not answer, a lock was not to be had in time, an outbox had no partition for its next events, or the
-    server only reads, as a replica does that is about to take over.
+    It does not answer, a lock was not to be had in time, a statement took too long, an outbox had no partition for its
+    next events, or the server only reads, as a replica does that is about to take over.
     """
     only_reads = isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction)
     return only_reads or isinstance(error, OperationalError | InterfaceError)

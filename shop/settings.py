@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
@@ -29,10 +30,11 @@ CONNECTION_OPTIONS = {
     "keepalives_interval": 5,  # seconds between probes
     "keepalives_count": 3,  # probes unanswered before the connection counts as lost
     "tcp_user_timeout": 25_000,  # milliseconds that sent data may stay unacknowledged: a network that swallows all
-    # Web requests wait for locks for a shorter time: WEB_LOCK_TIMEOUT.
+    # Web requests and workers have time limits beside these: shop/time_limits.py.
     # A frozen process may hold a lane, or a hot row, this long and no longer. Compiling a short query costs
     # a second where the server has LLVM: estimates over many partitions are large, the rows few.
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off",
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c jit=off"
+    " -c statement_timeout=0",  # migrations, commands and the audit take the time they need
 }
 
 
@@ -48,6 +50,8 @@ def _database(context: str) -> dict[str, Any]:
 
 
 WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
+WEB_STATEMENT_TIMEOUT = env.float("WEB_STATEMENT_TIMEOUT", 5)  # seconds that one of its statements takes, then 503
+WORKER_STATEMENT_TIMEOUT = env.float("WORKER_STATEMENT_TIMEOUT", 60)  # seconds; below Celery's limit of a task, 300
 
 # --- The web process (shop/asgi.py), each of several ----------------------------------------------
 
@@ -108,7 +112,10 @@ SECRET_KEY = env.str("SECRET_KEY", "only-for-a-stack-on-one-machine-set-your-own
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
     raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
+# Never SECURE_PROXY_SSL_HEADER, which believes everybody: shop/proxy.py believes these peers alone.
+TRUSTED_PROXY: list[str] = env.list("TRUSTED_PROXY", [])  # addresses, networks, `unix`: whose X-Forwarded-… counts
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 0)  # seconds that browsers are to insist on HTTPS; 0: not at all
 SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", 43_200)  # seconds that a sign-in to the admin lasts
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 ROOT_URLCONF = "shop.urls"
@@ -119,7 +126,24 @@ LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
 
+# For every answer. A page may load and reach what this server serves, and run nothing that stands in it: no inline
+# scripts, no eval. Inline styles need the nonce of their request.
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],  # icons inside style sheets, and the docs page's
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
 INSTALLED_APPS = [
+    "shop.console",  # before unfold: it has its own version of a template or two
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -130,18 +154,20 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "django_filters",
+    "csp",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "shop.messaging",
     *contexts.APPS,
-    "shop.console",
     "shop.flashsale",
     "shop.local",
 ]
 
 MIDDLEWARE = [
-    "shop.lock_timeout.WebLockTimeout",
+    "shop.proxy.TrustedProxy",
+    "shop.time_limits.WebTimeLimits",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "shop.api.caching.NothingKept",
     "shop.api.bodies.LengthRequired",

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from inventory import views as inventory
 from orders import views as orders
@@ -27,7 +27,7 @@ urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/orders/", Orders.as_view(), name="orders"),
     path("api/orders/<order:order_id>/", orders.OrderDetail.as_view(), name="order"),
     path("api/orders/<order:order_id>/cancel/", orders.CancelOrder.as_view()),

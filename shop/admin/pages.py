@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 
 from shop.admin.lists import KeysetChangeList, exactly
 from shop.admin.shown import Panel, counted
-from shop.databases import is_unavailable
+from shop.databases import RETRY_AFTER, is_unavailable
 from shop.errors import DomainError
 
 View = Callable[..., HttpResponseBase]
@@ -136,7 +136,8 @@ class Page(ModelAdmin):
             "alias": router.db_for_read(self.model),
             "error": str(error).strip(),
         }
-        return TemplateResponse(request, "console/unavailable.html", context, status=503).render()
+        headers = {"Retry-After": RETRY_AFTER}
+        return TemplateResponse(request, "console/unavailable.html", context, status=503, headers=headers).render()
 
 
 class ReadOnlyPage(Page):

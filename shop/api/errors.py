@@ -15,16 +15,13 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from shop.api import problems
-from shop.databases import is_unavailable
+from shop.databases import RETRY_AFTER, is_unavailable
 from shop.errors import DomainError
 
 log = logging.getLogger(__name__)
 
 MAX_ERRORS = 20  # that a problem lists
 MAX_NAME = 100  # characters of a field's name that a problem repeats
-
-RETRY_AFTER = "2"  # seconds after which a request that met an unavailable database may be tried again
-
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into a problem; DRF's exception handler. Django logs any other, and answers 500."""

@@ -10,6 +10,8 @@ from rest_framework import exceptions, pagination
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from shop.proxy import UNKNOWN_SCHEME
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
 
@@ -45,9 +47,12 @@ class Pages(pagination.CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
         try:
-            return super().paginate_queryset(queryset, request, view)
+            page: list[Any] | None = super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, ValueError, DataError):
             if self.cursor_query_param not in request.query_params:
                 raise
             rule = "Not a cursor of this list: follow `next` and `previous` unchanged."
             raise ValidationError({"cursor": rule}) from None
+        if UNKNOWN_SCHEME in request.META:  # a link with the wrong scheme leads nowhere
+            self.base_url = request.get_full_path()
+        return page

@@ -5,12 +5,18 @@ from collections.abc import Iterator
 import psycopg
 
 LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"
 CHECK_VIOLATION = "23514"
 
 
 def lock_timed_out(error: BaseException) -> bool:
     """Tell whether the statement waited for a lock for longer than ``lock_timeout``."""
     return any(cause.sqlstate == LOCK_NOT_AVAILABLE for cause in database_errors(error))
+
+
+def was_canceled(error: BaseException) -> bool:
+    """Tell whether the statement took longer than ``statement_timeout``, or an administrator ended it."""
+    return any(cause.sqlstate == QUERY_CANCELED for cause in database_errors(error))
 
 
 def lacks_partition(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from tests.messaging.probe import NAME, SOURCE, Probe, in_lane
 
 A, B, C, D = in_lane(0, 4)
 
-PATIENT = ("58030", "XX000", "42P01", "42703", "57014", "23505", "P0001")
+PATIENT = ("58030", "XX000", "42P01", "42703", "23505", "P0001")
 
 
 class Failing:

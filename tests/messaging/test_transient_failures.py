@@ -49,6 +49,7 @@ TRANSIENT = {
     "idle_in_transaction_session_timeout": "25P03",
     "read_only_sql_transaction": "25006",
     "insufficient_privilege": "42501",
+    "query_canceled": "57014",
 }
 
 LASTING = {
@@ -56,7 +57,6 @@ LASTING = {
     "check_violation": "23514",
     "division_by_zero": "22012",
     "undefined_table": "42P01",
-    "query_canceled": "57014",
     "raise_exception": "P0001",
 }
 
@@ -155,6 +155,29 @@ def test_a_consumer_that_waits_for_a_lock_in_vain_is_sent_the_batch_again(probe:
     assert probe.noted() == [1]
 
 
+def test_a_statement_that_takes_too_long_parks_nothing_and_is_not_tried_again_at_once(probe: Probe) -> None:
+    tries = []
+
+    def dawdle(event: Received) -> None:
+        tries.append(event)
+        with connections[NAME].cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '50ms'")
+            cursor.execute("SELECT pg_sleep(60)")
+
+    probe.publish(A, B)
+    batch = probe.batch()
+    probe.when(A, dawdle)
+    for _ in range(5):
+        with pytest.raises(OperationalError, match="statement timeout"):
+            batch.deliver()
+    assert len(tries) == 5
+    assert not DeadLetter.objects.exists()
+    assert Cursor.objects.get(source=SOURCE, lane=0).attempts == 0
+    probe.when(A, None)
+    batch.deliver()
+    assert probe.noted() == [1, 2]
+
+
 def raised(error: Exception, *, cause: Exception | None = None) -> Exception:
     error.__cause__ = cause
     return error
@@ -168,7 +191,7 @@ def raised(error: Exception, *, cause: Exception | None = None) -> Exception:
         (raised(InterfaceError(), cause=psycopg.InterfaceError("the cursor is closed")), True),
         (InterfaceError("connection already closed"), True),
         (raised(RuntimeError(), cause=psycopg.errors.LockNotAvailable()), True),
-        (raised(OperationalError(), cause=psycopg.errors.QueryCanceled()), False),
+        (raised(OperationalError(), cause=psycopg.errors.QueryCanceled()), True),
         (psycopg.errors.UniqueViolation(), False),
         (psycopg.ProgrammingError("no SQLSTATE"), False),
         (ValueError("deadlock detected"), False),

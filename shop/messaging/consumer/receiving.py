@@ -40,6 +40,7 @@ from shop.messaging.consumer.transient import is_transient
 from shop.messaging.consumers import Consumer
 from shop.messaging.contexts import context
 from shop.messaging.failpoints import Failpoint, failpoint
+from shop.messaging.sqlstates import was_canceled
 
 log = get_logger(__name__)
 
@@ -77,7 +78,7 @@ def receive(consumer: Consumer, message: BatchMessage) -> bool:
             if not is_transient(error):
                 raise
             connections[context(consumer.context).database].close()
-            if attempt == TRIES:
+            if attempt == TRIES or was_canceled(error):  # what took a minute would take another
                 raise
             time.sleep(PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         else:

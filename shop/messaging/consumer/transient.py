@@ -12,9 +12,10 @@ TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
 """Connection lost, transaction rolled back (deadlock, serialization), out of resources, server going down,
 trouble outside PostgreSQL (a disk's I/O error)."""
 
-TRANSIENT_STATES = ("55P03", "25P03", "25006", "42501")
-"""Lock not available, idle-in-transaction time-out, read-only transaction (a fail-over), and a right that the
-database's user lacks, which an operator has yet to grant: no event is at fault."""
+TRANSIENT_STATES = ("55P03", "25P03", "25006", "42501", "57014")
+"""Lock not available, idle-in-transaction time-out, read-only transaction (a fail-over), a right that the database's
+user lacks, which an operator has yet to grant, and a statement that was cancelled, by ``statement_timeout`` or an
+administrator: no event is at fault."""
 
 
 def is_transient(error: BaseException) -> bool:
