@@ -230,7 +230,7 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display(description="status")
     def state(self, row: Claim) -> str:
-        return badge(row.get_status_display(), COLOURS[Claim.Status(row.status)])
+        return badge(row.outcome.label, COLOURS[row.outcome])
 
     @admin.display(description="reservations")
     def held(self, row: Any) -> str:

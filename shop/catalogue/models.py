@@ -9,11 +9,11 @@ from django.db import models
 from shop import idempotency
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
 from shop.messaging import models as messaging
-from shop.messaging.aggregates import Aggregate
+from shop.messaging.aggregates import Announced
 from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
 
 
-class Product(Aggregate):
+class Product(Announced):
     """A product with its price; it can be bought while it is listed."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True, validators=[RegexValidator(SKU_PATTERN, SKU_RULE)])
@@ -60,6 +60,9 @@ class Product(Aggregate):
         if listed != self.listed:
             self.listed = listed
             self.record(ProductListed(sku=self.sku) if listed else ProductDelisted(sku=self.sku))
+
+    def announce(self) -> None:
+        self.record(ProductChanged(**self._facts()))
 
     # Queries
 
