@@ -1,0 +1,98 @@
+"""Every link that a page shows leads somewhere, for whoever sees it."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+from django.contrib.auth.models import Group, User
+from django.urls import resolve, reverse
+
+from shop.console.roles import ensure_roles, roles
+from tests.contexts.admin.conftest import Browser
+from tests.contexts.admin.test_admin_pages import fill
+from tests.harness import Shop
+
+ALIKE = 2  # pages of one kind that are opened: of one address and the same parameters
+
+
+class Links(HTMLParser):
+    """Collects where a page leads to: its links, and the dialogs of its buttons."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.found += [given.get("hx-get") or "", (given.get("href") or "") if tag == "a" else ""]
+
+
+def crawl(browser: Browser) -> Iterator[tuple[str, str, int, set[str]]]:
+    """Open what can be reached from the index; yield each address, where it was shown, its status and its links."""
+    start = reverse("admin:index")
+    queue, seen, kinds = deque([(start, "")]), {start}, Counter[tuple[str, ...]]()
+    while queue:
+        url, shown_on = queue.popleft()
+        answer = browser.client.get(url)
+        if answer.status_code in (301, 302):
+            links = [answer["Location"]]
+        else:
+            links = Links(answer.content.decode()).found if "html" in answer.headers.get("Content-Type", "") else []
+        targets = {urljoin(url, link).partition("#")[0] for link in links if link}
+        yield url, shown_on, answer.status_code, targets
+        for target in sorted(targets - seen):
+            parts = urlsplit(target)
+            kind = (resolve(parts.path).view_name, *sorted(parse_qs(parts.query)))
+            if kinds[kind] < ALIKE and not parts.netloc:
+                kinds[kind] += 1
+                seen.add(target)
+                queue.append((target, url))
+
+
+def worker(role: str, group: Group) -> Browser:
+    user = User.objects.create_user(role, is_staff=True)
+    user.groups.add(group)
+    return Browser(user)
+
+
+def test_every_link_that_a_role_sees_can_be_opened(shop: Shop) -> None:
+    fill(shop)
+    groups = ensure_roles()
+    assert set(groups) == set(roles()) >= {"catalogue", "stock", "orders", "operations", "support"}
+    browsers = [worker(role, group) for role, group in groups.items()]
+    browsers.append(Browser(User.objects.create_superuser("boss")))
+    opened: Counter[str] = Counter()
+    dead = []
+    for browser in browsers:
+        for url, shown_on, status, _ in crawl(browser):
+            opened[browser.user.username] += 1
+            if status >= 400:
+                dead.append((browser.user.username, status, url, shown_on))
+    assert dead == []
+    assert min(opened.values()) >= 4, opened
+
+
+def test_support_reads_members_and_orders_with_names_and_changes_nothing(shop: Shop) -> None:
+    fill(shop)
+    group = ensure_roles()["support"]
+    support = worker("support", group)
+    assert {codename.partition("_")[0] for codename in group.permissions.values_list("codename", flat=True)} == {"view"}
+    assert "Ada" in support.listed("members_member").content.decode()
+    page = support.listed("readmodel_orderview")
+    assert "Ada" in page.content.decode()
+    order = page.context["cl"].result_list[0]
+    shown = support.opened("orders_order", order.pk).content.decode()
+    assert support.url("members_member", "change", order.member_id) in shown
+    assert support.url("orders_order", "cancel", order.pk) not in shown
+    for url, _, _, _ in crawl(support):
+        assert support.client.post(url, {"_form_submitted": "on"}).status_code in (302, 403, 405, 200), url
+    assert shop.order(order).status == order.status
+
+
+def test_tokens_and_users_are_not_for_support(shop: Shop) -> None:
+    fill(shop)
+    support = worker("support", ensure_roles()["support"])
+    for model in ("authtoken_tokenproxy", "auth_user", "auth_group"):
+        assert support.listed(model).status_code == 403
