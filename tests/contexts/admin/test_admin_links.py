@@ -1,9 +1,10 @@
 """Every link that a page shows leads somewhere, for whoever sees it."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from django.contrib.auth.models import Group, User
 from django.urls import resolve, reverse
@@ -13,7 +14,7 @@ from tests.contexts.admin.conftest import Browser
 from tests.contexts.admin.test_admin_pages import fill
 from tests.harness import Shop
 
-ALIKE = 2  # pages of one kind that are opened: of one address and the same parameters
+MACHINERY = re.compile(r"\w+_(outboxevent|subscription|fence|cursor|deadletter|letterretry)_")
 
 
 class Links(HTMLParser):
@@ -29,26 +30,30 @@ class Links(HTMLParser):
         self.found += [given.get("hx-get") or "", (given.get("href") or "") if tag == "a" else ""]
 
 
-def crawl(browser: Browser) -> Iterator[tuple[str, str, int, set[str]]]:
-    """Open what can be reached from the index; yield each address, where it was shown, its status and its links."""
+def crawl(browser: Browser) -> Iterator[tuple[str, str, int]]:
+    """Open what can be reached from the index, one page of each kind; yield address, where it was shown, and status.
+
+    A kind is a view, with or without parameters. The machinery's pages are the same in each context: one of them does.
+    """
     start = reverse("admin:index")
-    queue, seen, kinds = deque([(start, "")]), {start}, Counter[tuple[str, ...]]()
+    queue, kinds = deque([(start, "")]), set()
     while queue:
         url, shown_on = queue.popleft()
         answer = browser.client.get(url)
-        if answer.status_code in (301, 302):
-            links = [answer["Location"]]
-        else:
-            links = Links(answer.content.decode()).found if "html" in answer.headers.get("Content-Type", "") else []
-        targets = {urljoin(url, link).partition("#")[0] for link in links if link}
-        yield url, shown_on, answer.status_code, targets
-        for target in sorted(targets - seen):
-            parts = urlsplit(target)
-            kind = (resolve(parts.path).view_name, *sorted(parse_qs(parts.query)))
-            if kinds[kind] < ALIKE and not parts.netloc:
-                kinds[kind] += 1
-                seen.add(target)
+        yield url, shown_on, answer.status_code
+        links = [answer["Location"]] if answer.status_code in (301, 302) else Links(answer.content.decode()).found
+        for target in sorted({urljoin(url, link).partition("#")[0] for link in links if link}):
+            kind = kind_of(target)
+            if kind not in kinds:
+                kinds.add(kind)
                 queue.append((target, url))
+
+
+def kind_of(target: str) -> tuple[str, bool]:
+    """:raises Resolver404: if there is no such page."""
+    parts = urlsplit(target)
+    name = resolve(parts.path).view_name
+    return MACHINERY.sub(r"\1_", name), bool(parts.query)
 
 
 def worker(role: str, group: Group) -> Browser:
@@ -62,11 +67,10 @@ def test_every_link_that_a_role_sees_can_be_opened(shop: Shop) -> None:
     groups = ensure_roles()
     assert set(groups) == set(roles()) >= {"catalogue", "stock", "orders", "operations", "support"}
     browsers = [worker(role, group) for role, group in groups.items()]
-    browsers.append(Browser(User.objects.create_superuser("boss")))
     opened: Counter[str] = Counter()
     dead = []
     for browser in browsers:
-        for url, shown_on, status, _ in crawl(browser):
+        for url, shown_on, status in crawl(browser):
             opened[browser.user.username] += 1
             if status >= 400:
                 dead.append((browser.user.username, status, url, shown_on))
@@ -86,9 +90,13 @@ def test_support_reads_members_and_orders_with_names_and_changes_nothing(shop: S
     shown = support.opened("orders_order", order.pk).content.decode()
     assert support.url("members_member", "change", order.member_id) in shown
     assert support.url("orders_order", "cancel", order.pk) not in shown
-    for url, _, _, _ in crawl(support):
-        assert support.client.post(url, {"_form_submitted": "on"}).status_code in (302, 403, 405, 200), url
-    assert shop.order(order).status == order.status
+    refusals = [
+        support.client.post(support.url("orders_order", "cancel", order.pk), {"_form_submitted": "on"}),
+        support.client.post(support.url("members_member", "change", order.member_id), {"name": "Eve"}),
+        support.client.get(support.url("members_member", "add")),
+        support.client.get(support.url("inventory_stockitem", "receive_new")),
+    ]
+    assert [answer.status_code for answer in refusals] == [403] * 4
 
 
 def test_tokens_and_users_are_not_for_support(shop: Shop) -> None:
