@@ -39,8 +39,9 @@ def answering(request: HttpRequest) -> Iterator[None]:
 
 def may_open(model: str) -> bool:
     """Whether the user may open the pages of a model, by ``app_label_model``; ``False`` if it has none."""
+    label, _, name = model.rpartition("_")
     try:
-        page = admin.site._registry.get(apps.get_model(*model.rsplit("_", 1)))
+        page = admin.site._registry.get(apps.get_model(label, name))
     except LookupError:
         return False
     request = _request.get()

@@ -29,8 +29,8 @@ def roles() -> dict[str, tuple[str, ...]]:
             wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in names)
         operations = [name for model, names in OPERATIONS.items() if model in app.models for name in names]
         support = [name for name in operations if name.startswith("view_")]
-        for role, names in (("operations", operations), ("support", support)):
-            wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in names)
+        for role, granted in (("operations", operations), ("support", support)):
+            wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in granted)
     return {role: tuple(permissions) for role, permissions in wanted.items()}
 
 
