@@ -78,7 +78,7 @@ def log_access(
         "address": address,
         "user": user,
         "method": method,
-        "path": escape_uri_path(path[:LONGEST]),
+        "path": escape_uri_path(path[:LONGEST].encode(errors="replace").decode()),
         "status": status,
         "ms": round(seconds * 1000, 1),
         "bytes": size,

@@ -142,7 +142,7 @@ def test_nothing_that_a_client_sends_can_begin_a_line_or_pass_for_a_field() -> N
     assert line.endswith(r'shop.access: request address="x\" status=200\n\u001b[31m" method=GET')
 
 
-@pytest.mark.parametrize("path", ["/a\nb", "/a b", "/\x1b[31m", "/ä", "/" + "x" * 5000])
+@pytest.mark.parametrize("path", ["/a\nb", "/a b", "/\x1b[31m", "/ä", "/\udcff", "/" + "x" * 5000])
 def test_a_path_is_logged_quoted_and_bounded(written: Written, path: str) -> None:
     log_access(method="GET", path=path, status=404, address="192.0.2.7", seconds=0)
     (line,) = written.lines()
