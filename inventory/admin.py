@@ -13,7 +13,7 @@ from inventory import policies, services
 from inventory.models import Claim, Reservation, StockItem, StockMovement
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
-from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, badge, list_link, moment, more, page_link
 from shop.databases import database_time
 from shop.messaging.admin.timeline import events_of_key, timeline
 from shop.values import SKU_PATTERN, SKU_RULE
@@ -82,7 +82,7 @@ class StockItemPage(ReadOnlyPage):
                 headers=("Time (UTC)", "Movement", "Available", "Reserved", "Order", "Note"),
                 rows=rows,
                 empty="No movements yet. Receive some goods.",
-                more=(list_url("inventory_stockmovement", f"?sku={row.sku}"), "All movements of this SKU"),
+                more=more("inventory_stockmovement", f"?sku={row.sku}", "All movements of this SKU"),
             )
         ]
 
@@ -230,7 +230,7 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display(description="status")
     def state(self, row: Claim) -> str:
-        return badge(row.get_status_display(), COLOURS[Claim.Status(row.status)])
+        return badge(row.outcome.label, COLOURS[row.outcome])
 
     @admin.display(description="reservations")
     def held(self, row: Any) -> str:
@@ -251,4 +251,4 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display
     def movements(self, row: Claim) -> str:
-        return link(list_url("inventory_stockmovement", f"?order_id={row.pk}"), "Movements for the order")
+        return list_link("inventory_stockmovement", f"?order_id={row.pk}", "Movements for the order")

@@ -16,5 +16,6 @@ class InventoryConfig(ContextConfig):
     roles = {
         "stock": ("view_stockitem", "change_stockitem", "view_stockmovement", "view_claim"),
         "orders": ("view_claim",),
+        "support": ("view_stockitem", "view_stockmovement", "view_claim"),
     }
     sweeps = (Sweep("forget-inventory-keys", "inventory.tasks.forget_idempotency_keys", every=3600),)

@@ -13,7 +13,7 @@ from inventory.events import InventoryLocked, InventoryLockFailed, Shortage, Sto
 from shop import idempotency
 from shop.errors import DomainError, Invalid
 from shop.messaging import models as messaging
-from shop.messaging.aggregates import Aggregate
+from shop.messaging.aggregates import Aggregate, Announced
 
 
 class UnableToTake(DomainError):
@@ -32,7 +32,8 @@ class Claim(Aggregate):
     """What one order claims of the stock, and the answer it got.
 
     Every order that was answered has one, refused orders too, so that a repeated order gets its first answer.
-    So does an order that was cancelled before its creation arrived: it gets nothing.
+    So does an order that was cancelled before its creation arrived: it gets nothing. A refused claim stays refused
+    when its order is cancelled, which is what follows from the refusal.
     """
 
     class Status(models.TextChoices):
@@ -82,10 +83,10 @@ class Claim(Aggregate):
     # Mutators
 
     def answer(self) -> None:
-        """Announce the answer, for the first time or again. A released claim has none."""
+        """Announce the answer, for the first time or again. A released claim has none, unless it was a refusal."""
         if self.status == self.Status.LOCKED:
             self.record(InventoryLocked(order_id=self.order_id))
-        elif self.status == self.Status.FAILED:
+        elif self.refused:
             self.record(
                 InventoryLockFailed(order_id=self.order_id, short=msgspec.convert(self.short, tuple[Shortage, ...]))
             )
@@ -93,8 +94,21 @@ class Claim(Aggregate):
     def release(self) -> bool:
         """Release what the order holds; return whether it held anything."""
         was_locked = self.status == self.Status.LOCKED
-        self.status = self.Status.RELEASED
+        if was_locked:
+            self.status = self.Status.RELEASED
         return was_locked
+
+    # Queries
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer was no. Up to 1.0 a refused claim became released: its short lines tell."""
+        return self.status == self.Status.FAILED or bool(self.short)
+
+    @property
+    def outcome(self) -> Status:
+        """The status as readers see it: a refusal stays one."""
+        return self.Status.FAILED if self.refused else self.Status(self.status)
 
 
 class Reservation(models.Model):
@@ -114,7 +128,7 @@ class Reservation(models.Model):
         return f"{self.quantity} × {self.sku}"
 
 
-class StockItem(Aggregate):
+class StockItem(Announced):
     """The stock of one SKU: available for sale, and reserved for orders. Both are sums of its movements."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True)
@@ -139,7 +153,7 @@ class StockItem(Aggregate):
     def open(cls, *, sku: str) -> "StockItem":
         """Make an item with nothing in stock."""
         item = cls(sku=sku)
-        item.record(StockChanged(sku=sku, available=0, reserved=0))
+        item.announce()
         return item
 
     # Mutators
@@ -176,12 +190,15 @@ class StockItem(Aggregate):
         """Move back from reserved to available: the order was cancelled."""
         self._move(policies.RELEASED, quantity, at=at, order_id=order_id)
 
+    def announce(self) -> None:
+        self.record_latest(StockChanged(sku=self.sku, available=self.available, reserved=self.reserved))
+
     def _move(self, kind: str, quantity: int, **cause: Any) -> None:
         available, reserved = policies.EFFECTS[kind]
         self.available += available * quantity
         self.reserved += reserved * quantity
         self.attach(StockMovement(sku=self.sku, kind=kind, quantity=quantity, **cause))
-        self.record_latest(StockChanged(sku=self.sku, available=self.available, reserved=self.reserved))
+        self.announce()
 
 
 class StockMovement(models.Model):

@@ -13,7 +13,7 @@ from orders.events import CancelledByStaff, OutOfStock, UnknownReason
 from orders.models import MemberCopy, Order, ProductCopy, Status
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
-from shop.admin.shown import NOTHING, Panel, badge, counted, link, list_url, moment, page_link, pretty
+from shop.admin.shown import NOTHING, Panel, badge, counted, list_link, moment, page_link, pretty
 from shop.databases import database_time
 from shop.messaging.admin.timeline import timeline
 from shop.values import format_money
@@ -105,7 +105,7 @@ class OrderPage(ReadOnlyPage):
 
     @admin.display(description="in other contexts")
     def elsewhere(self, row: Order) -> str:
-        return link(list_url("inventory_claim", f"?order_id={row.pk}"), "What the inventory holds for it")
+        return list_link("inventory_claim", f"?order_id={row.pk}", "What the inventory holds for it")
 
     @dialog(
         "Cancel the order",

@@ -11,7 +11,10 @@ class OrdersConfig(ContextConfig):
     label = "orders"
     verbose_name = "Orders"
     menu = (Entry("Orders", "order", "receipt_long"), Entry("Product copies", "productcopy", "content_copy"))
-    roles = {"orders": ("view_order", "change_order")}
+    roles = {
+        "orders": ("view_order", "change_order"),
+        "support": ("view_order", "view_productcopy", "view_membercopy"),
+    }
     sweeps = (
         Sweep("expire-open-orders", "orders.tasks.expire_open_orders", every=settings.ORDER_SWEEP_INTERVAL),
         Sweep("forget-order-keys", "orders.tasks.forget_idempotency_keys", every=3600),

@@ -9,4 +9,5 @@ class ReadModelConfig(ContextConfig):
     label = "readmodel"
     verbose_name = "Read model"
     menu = (Entry("Orders with names", "orderview", "table_view"),)
+    roles = {"support": ("view_orderview",)}
     sweeps = (Sweep("rename-orders", "readmodel.tasks.rename_orders", every=5),)

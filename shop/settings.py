@@ -165,6 +165,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "shop.proxy.TrustedProxy",
+    "shop.access.AccessLog",
     "shop.time_limits.WebTimeLimits",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -244,7 +245,10 @@ UNFOLD = {  # the admin's looks
     "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
 }
 
+ACCESS_LOG = env.bool("ACCESS_LOG", True)  # whether each request is a line in the log
+
 LOGGING = logs.configuration(
     level=env.str("LOG_LEVEL", "INFO"),  # of everything but Celery's line for each task, which takes DEBUG
     format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(logs.FORMATS)),
+    access=ACCESS_LOG,
 )

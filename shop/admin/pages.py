@@ -20,7 +20,7 @@ from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 
 from shop.admin.lists import KeysetChangeList, exactly
-from shop.admin.shown import Panel, counted
+from shop.admin.shown import Panel, answering, counted
 from shop.databases import RETRY_AFTER, is_unavailable
 from shop.errors import DomainError
 
@@ -120,8 +120,9 @@ class Page(ModelAdmin):
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
-                response = view(request, *args, **kwargs)
-                return response.render() if isinstance(response, TemplateResponse) else response
+                with answering(request):
+                    response = view(request, *args, **kwargs)
+                    return response.render() if isinstance(response, TemplateResponse) else response
             except Error as error:
                 if not is_unavailable(error):
                     raise

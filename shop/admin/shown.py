@@ -1,20 +1,51 @@
-"""How admin pages show values: badges, links, times, JSON, and panels below a row's fields."""
+"""How admin pages show values: badges, links, times, JSON, and panels below a row's fields.
+
+A link is shown to those who may open it; others see its text.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 NOTHING = "–"
+
+_request: ContextVar[HttpRequest | None] = ContextVar("request that is answered", default=None)
+
+
+@contextmanager
+def answering(request: HttpRequest) -> Iterator[None]:
+    """Show what is inside to the request's user: columns and panels are not given the request."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def may_open(model: str) -> bool:
+    """Whether the user may open the pages of a model, by ``app_label_model``; ``False`` if it has none."""
+    label, _, name = model.rpartition("_")
+    try:
+        page = admin.site._registry.get(apps.get_model(label, name))
+    except LookupError:
+        return False
+    request = _request.get()
+    return page is not None and request is not None and page.has_view_permission(request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +79,29 @@ def link(url: str, text: object) -> SafeString:
 
 
 def page_url(model: str, pk: object) -> str:
-    """Return the address of a row's admin page, by ``app_label_model``. :raises NoReverseMatch: if there is none."""
+    """Return the address of a row's admin page, by ``app_label_model``."""
     return reverse(f"admin:{model}_change", args=[quote(str(pk))])
 
 
 def page_link(model: str, pk: object, text: object = None) -> str:
-    """Render a link to a row's admin page; the text alone if there is no such page."""
-    try:
-        return link(page_url(model, pk), pk if text is None else text)
-    except NoReverseMatch:
-        return str(pk if text is None else text)
+    """Render a link to a row's admin page; the text alone where the user may not open it, or there is no such page."""
+    shown = pk if text is None else text
+    return link(page_url(model, pk), shown) if may_open(model) else str(shown)
 
 
 def list_url(model: str, query: str = "") -> str:
     """Return the address of a model's admin list, by ``app_label_model``."""
     return reverse(f"admin:{model}_changelist") + query
+
+
+def list_link(model: str, query: str, text: str) -> str:
+    """Render a link to a part of a model's admin list; the text alone where the user may not open it."""
+    return link(list_url(model, query), text) if may_open(model) else text
+
+
+def more(model: str, query: str, text: str) -> tuple[str, str] | None:
+    """Return a panel's link to the rest of it, if the user may open that."""
+    return (list_url(model, query), text) if may_open(model) else None
 
 
 def moment(at: datetime | None) -> str:

@@ -9,5 +9,5 @@ class CatalogueConfig(ContextConfig):
     label = "catalogue"
     verbose_name = "Catalogue"
     menu = (Entry("Products", "product", "sell"),)
-    roles = {"catalogue": ("view_product", "add_product", "change_product")}
+    roles = {"catalogue": ("view_product", "add_product", "change_product"), "support": ("view_product",)}
     sweeps = (Sweep("forget-catalogue-keys", "shop.catalogue.tasks.forget_idempotency_keys", every=3600),)

@@ -14,7 +14,7 @@ from shop.catalogue import policies
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductListed
 from shop.errors import Invalid
 from shop.messaging import models as messaging
-from shop.messaging.aggregates import Aggregate
+from shop.messaging.aggregates import Announced
 from shop.values import MAX_PRICE, SKU_PATTERN, SKU_RULE
 
 
@@ -38,7 +38,7 @@ def _attributes_hold(condition: str) -> models.Func:
 DEEPER = f'strict $.**{{{policies.MAX_ATTRIBUTES_DEPTH}}} ? (@.type() == "object" || @.type() == "array")'
 
 
-class Product(Aggregate):
+class Product(Announced):
     """A product with its price; it can be bought while it is listed."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True, validators=[RegexValidator(SKU_PATTERN, SKU_RULE)])
@@ -121,6 +121,9 @@ class Product(Aggregate):
             self.record(ProductListed(sku=self.sku) if listed else ProductDelisted(sku=self.sku))
         if self.recorded:
             self._check()
+
+    def announce(self) -> None:
+        self.record(ProductChanged(**self._facts()))
 
     # Queries
 

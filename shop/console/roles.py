@@ -13,7 +13,8 @@ OPERATIONS = {
     "deadletter": ("view_deadletter", "change_deadletter"),
     "letterretry": ("view_letterretry",),
 }
-"""What the role ``operations`` may do with a context's machinery, by the model that the context has."""
+"""What the role ``operations`` may do with a context's machinery, by the model that the context has. ``support`` may
+look at it."""
 
 
 class PermissionsMissing(RuntimeError):
@@ -21,13 +22,15 @@ class PermissionsMissing(RuntimeError):
 
 
 def roles() -> dict[str, tuple[str, ...]]:
-    """Return the permissions of each role, as the contexts declare them, and of ``operations``."""
+    """Return the permissions of each role, as the contexts declare them, and what those of the machinery may do."""
     wanted: dict[str, list[str]] = {}
     for app in contexts():
         for role, names in app.roles.items():
             wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in names)
         operations = [name for model, names in OPERATIONS.items() if model in app.models for name in names]
-        wanted.setdefault("operations", []).extend(f"{app.label}.{name}" for name in operations)
+        support = [name for name in operations if name.startswith("view_")]
+        for role, granted in (("operations", operations), ("support", support)):
+            wanted.setdefault(role, []).extend(f"{app.label}.{name}" for name in granted)
     return {role: tuple(permissions) for role, permissions in wanted.items()}
 
 

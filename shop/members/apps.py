@@ -14,3 +14,4 @@ class MembersConfig(ContextConfig):
         Entry("Groups", "auth.group", "badge"),
         Entry("API tokens", "authtoken.tokenproxy", "key"),
     )
+    roles = {"support": ("view_member",)}

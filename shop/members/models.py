@@ -5,10 +5,10 @@ from django.db import models
 
 from shop.members.events import MemberChanged, MemberJoined
 from shop.messaging import models as messaging
-from shop.messaging.aggregates import Aggregate
+from shop.messaging.aggregates import Announced
 
 
-class Member(Aggregate):
+class Member(Announced):
     """A user who may buy. Its id is the user's."""
 
     user = models.OneToOneField(User, on_delete=models.PROTECT, primary_key=True, related_name="member")
@@ -40,7 +40,10 @@ class Member(Aggregate):
         self.name = self.name if name is None else name
         self.active = self.active if active is None else active
         if before != (self.name, self.active):
-            self.record(MemberChanged(member_id=self.pk, name=self.name, active=self.active))
+            self.announce()
+
+    def announce(self) -> None:
+        self.record(MemberChanged(member_id=self.pk, name=self.name, active=self.active))
 
 
 class Outbox(messaging.Outbox): ...

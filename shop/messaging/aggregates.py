@@ -1,6 +1,9 @@
-"""Aggregates, and ``store``: the one way to persist them, together with the events they recorded."""
+"""Aggregates, and ``store``: the one way to persist them, together with the events they recorded.
 
-from collections.abc import Iterable, Mapping
+``announce`` is for those whose present state an event carries whole: it says that state again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -83,6 +86,17 @@ class Aggregate(models.Model):
         raise UnableToStore(f"{type(self).__name__} is an aggregate: it is never deleted, it comes to an end")
 
 
+class Announced(Aggregate):
+    """An aggregate whose present state one of its events carries whole. A context has one such model at most."""
+
+    class Meta:
+        abstract = True
+
+    def announce(self) -> None:
+        """Record the present state, though nothing changed."""
+        raise NotImplementedError
+
+
 def store(*aggregates: Aggregate, patient: bool = True) -> None:
     """Write the aggregates' rows and then, last in the transaction, the events they recorded.
 
@@ -111,6 +125,21 @@ def store(*aggregates: Aggregate, patient: bool = True) -> None:
     outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates), patient=patient)
 
 
+def announce(*aggregates: Announced) -> None:
+    """Append the present state of each, which the caller has locked, to the outbox. Their rows are not written.
+
+    As with :func:`store`, it comes once in a transaction, last. A change that is committed before is in what is
+    announced, and one that comes after follows it in the lane: no older state ever follows a newer one.
+
+    :raises UnableToStore: :raises PartitionMissing: as :func:`store` does.
+    """
+    alias = _alias_of(aggregates)
+    _once_in_a_transaction(alias, aggregates)
+    for aggregate in aggregates:
+        aggregate.announce()
+    outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates))
+
+
 def _entries(aggregates: Iterable[Aggregate]) -> list[outbox.Entry]:
     return [
         outbox.Entry(aggregate.key, recorded.event, recorded.headers)
@@ -119,14 +148,14 @@ def _entries(aggregates: Iterable[Aggregate]) -> list[outbox.Entry]:
     ]
 
 
-def _alias_of(aggregates: tuple[Aggregate, ...]) -> str:
+def _alias_of(aggregates: Sequence[Aggregate]) -> str:
     aliases = {router.db_for_write(model) for model in {type(aggregate) for aggregate in aggregates}}
     if len(aliases) > 1:
         raise UnableToStore(f"one transaction writes one database, not {', '.join(sorted(aliases))}")
     return aliases.pop()
 
 
-def _once_in_a_transaction(alias: str, aggregates: tuple[Aggregate, ...]) -> None:
+def _once_in_a_transaction(alias: str, aggregates: Sequence[Aggregate]) -> None:
     connection = connections[alias]
     if not connection.in_atomic_block:
         raise UnableToStore(f"store() needs a transaction: with transaction.atomic(using={alias!r})")
@@ -142,7 +171,7 @@ class _Stored:
     After a rollback they are as they were, so that storing them again writes and publishes the same again.
     """
 
-    def __init__(self, alias: str, aggregates: tuple[Aggregate, ...]) -> None:
+    def __init__(self, alias: str, aggregates: Sequence[Aggregate]) -> None:
         self.alias = alias
         self.aggregates = aggregates
 

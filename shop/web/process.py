@@ -5,8 +5,10 @@ answered with 503 and Retry-After. See docs/adr/0028-web-process.md.
 """
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
+from shop.access import log_access
 from shop.logs import get_logger
 from shop.web.bodies import Bodies, ClientLeft
 from shop.web.bridge import Answer, Scope, Send, environ_of
@@ -39,6 +41,7 @@ class WebProcess:
             await send({"type": "http.response.start", "status": 200, "headers": ALIVE_HEADERS})
             await send({"type": "http.response.body", "body": ALIVE})
             return
+        began = perf_counter()
         try:
             body = await self.bodies.read(scope["headers"], receive)
             try:
@@ -47,7 +50,13 @@ class WebProcess:
             finally:
                 self.bodies.release(len(body))
         except Refused as refused:
-            log.warning("request refused", method=scope["method"], path=scope["path"], status=refused.status)
+            log_access(
+                method=scope["method"],
+                path=scope["path"],
+                status=refused.status,
+                address=scope["client"][0] if scope.get("client") else "",
+                seconds=perf_counter() - began,
+            )
             for message in refused.answer():
                 await send(message)
         except ClientLeft:

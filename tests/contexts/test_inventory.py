@@ -192,12 +192,28 @@ def test_releasing_again_releases_nothing_more() -> None:
     assert StockMovement.objects.filter(kind="released").count() == 1
 
 
-def test_releasing_an_order_that_was_refused_releases_nothing() -> None:
+def test_an_order_that_was_refused_stays_refused_when_it_is_released() -> None:
     receive("phone", 1)
     order = uuid4()
     reserve([("phone", 2)], ids=[order])
     release(order)
     assert stock("phone") == (1, 0)
+    assert Claim.objects.get(pk=order).status == "failed"
+    assert reserve([("phone", 2)], ids=[order]) == ["failed"], "it gets its first answer again"
+
+
+def test_a_refusal_that_an_older_release_made_released_is_still_the_answer() -> None:
+    receive("phone", 1)
+    order = uuid4()
+    reserve([("phone", 2)], ids=[order])
+    with connections["inventory"].cursor() as cursor:
+        cursor.execute("UPDATE inventory_claim SET status = 'released'")
+    OutboxEvent.objects.all().delete()
+    reserve([("phone", 2)], ids=[order])
+    assert Claim.objects.get().outcome == Claim.Status.FAILED
+    answer = OutboxEvent.objects.get(key=str(order))
+    assert answer.type == "inventory.inventory-lock-failed"
+    assert answer.data["short"] == [{"sku": "phone", "requested": 2, "available": 1}]
 
 
 def test_an_order_that_is_created_and_cancelled_in_one_batch_holds_nothing() -> None:

@@ -96,3 +96,11 @@ def test_when_we_are_killed_everything_ends(instance):
     while not all(map(ended, pids)):
         assert time.monotonic() < limit
         time.sleep(0.05)
+
+
+def test_logs_are_bounded_and_for_their_owner_alone(supervisor):
+    folder = supervisor.folder / "log"
+    watch_until(supervisor, lambda: (folder / "sleeper.log").exists())
+    assert {log.stat().st_mode & 0o777 for log in folder.iterdir()} == {0o600}
+    configuration = (supervisor.folder / "supervisord.conf").read_text()
+    assert configuration.count("stdout_logfile_maxbytes = 10MB") == len(PROGRAMS)

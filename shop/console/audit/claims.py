@@ -55,7 +55,7 @@ def _fault(order: Row | None, claim: Row | None) -> str | None:
         return "claimed for an order that was not heard of"
     if claim is None:
         return "heard of, not claimed"
-    if order["cancelled"] and claim["status"] != "released":
+    if order["cancelled"] and claim["status"] == "locked":
         return "cancelled, not released"
     if claim["status"] == "released" and not order["annulled"]:
         return "released, not cancelled"

@@ -22,6 +22,8 @@ from shop.local.servers.binaries import ServerError
 from shop.local.servers.processes import tail
 from shop.local.stack import parent_death
 
+PRIVATE = 0o600
+
 SPAWNED = re.compile(r"spawned: '(?P<name>[^']+)' with pid (?P<pid>\d+)")
 EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<cause>.+?)(?:; (?:not )?expected)?\)$")
 CONFIGURATION = """\
@@ -86,6 +88,8 @@ class Supervisor:
 
     def start(self) -> None:
         (self.folder / "log").mkdir(parents=True, exist_ok=True)
+        for log in (self.folder / "log").iterdir():  # of a release that left them to everybody
+            log.chmod(PRIVATE)
         configuration = self.folder / "supervisord.conf"
         configuration.write_text(self._configuration())
         reader, writer = os.pipe()
@@ -105,6 +109,7 @@ class Supervisor:
             cwd=CHECKOUT,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"},
             start_new_session=True,  # Ctrl-C is for us; we stop it in order
+            umask=0o077,  # of its programs too: logs name people
         )
         os.close(writer)
         threading.Thread(target=self._listen, args=[reader], daemon=True).start()

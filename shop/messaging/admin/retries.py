@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from shop.admin.pages import ReadOnlyPage
-from shop.admin.shown import NOTHING, Panel, age, badge, counted, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, age, badge, counted, list_link, moment, page_link
 from shop.messaging import models
 from shop.messaging.contexts import context
 
@@ -24,7 +25,7 @@ class LetterRetryPage(ReadOnlyPage):
 
     def panels(self, request: Any, row: Any) -> Sequence[Panel]:
         letters = f"{self.opts.app_label}_deadletter"
-        keys = [[link(list_url(letters, f"?q={key}&state=all"), key)] for key in row.keys[:SHOWN]]
+        keys = [[list_link(letters, f"?q={quote(key)}&state=all", key)] for key in row.keys[:SHOWN]]
         said = f"The first {SHOWN} of {len(row.keys)} keys" if len(row.keys) > SHOWN else "Keys"
         return [
             Panel(title="Why it ended early", text=row.error, empty="It did not."),

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import mark_safe
 
-from shop.admin.shown import NOTHING, Panel, badge, link, list_url, moment, page_link
+from shop.admin.shown import NOTHING, Panel, badge, list_link, moment, page_link
 from shop.messaging.producer.progress import Progress, State, trace
 
 COLOURS = {State.WAITING: "warning", State.SENT: "info", State.ACKNOWLEDGED: "success", State.NOT_WANTED: ""}
@@ -44,6 +45,6 @@ def timeline(label: str, key: str, *, title: str = "Events", moments: Sequence[t
     )
 
 
-def events_of_key(label: str, key: str, text: str = "Its events in the outbox") -> SafeString:
+def events_of_key(label: str, key: str, text: str = "Its events in the outbox") -> str:
     """Return a link to a key's events in a context's outbox."""
-    return link(list_url(f"{label}_outboxevent", f"?key={key}"), text)
+    return list_link(f"{label}_outboxevent", f"?key={quote(key)}", text)

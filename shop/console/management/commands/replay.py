@@ -1,13 +1,12 @@
 """``manage.py replay CONTEXT SOURCE --from POSITION``: send a consumer events again."""
 
-import getpass
-import os
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from shop.console.operators import operator
 from shop.messaging.consumer.replay import SetBack, UnableToReplay, replay
 from shop.messaging.consumers import Consumer, consumer_of, consumers
 
@@ -34,7 +33,7 @@ class Command(BaseCommand):
         consumer = _consumer(options["context"], options["source"], options["consumer"])
         try:
             lanes = replay(
-                consumer, position=options["position"], lane=options["lane"], reason=options["reason"], by=_operator()
+                consumer, position=options["position"], lane=options["lane"], reason=options["reason"], by=operator()
             )
         except UnableToReplay as refusal:
             raise CommandError(f"{refusal}.") from refusal
@@ -61,11 +60,3 @@ def _consumer(label: str, source: str, name: str | None) -> Consumer:
     if consumer.context != label:
         raise CommandError(f"{consumer.name} is a consumer of {consumer.context}, not of {label}.")
     return consumer
-
-
-def _operator() -> str:
-    """Who runs the command, as the system knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return f"uid {os.getuid()}"
