@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
-from shop import contexts, logs
+from shop import contexts, logs, server_urls
 from shop.local.servers import addresses
 
 env = Env()
@@ -35,11 +35,20 @@ CONNECTION_OPTIONS = {
 }
 
 
+def _setting_of(context: str) -> str:
+    """Return the name of the setting that says where a context's database is; "" for the embedded server."""
+    own = f"{context.upper()}_DATABASE_URL"
+    return own if env.str(own, "") else "DATABASE_URL" if DATABASE_URL else ""
+
+
 def _database(context: str) -> dict[str, Any]:
+    setting = _setting_of(context)
     default = addresses.database_url(context, INSTANCE)
     if DATABASE_URL:
-        server = urlsplit(DATABASE_URL)
+        server = urlsplit(server_urls.database_url("DATABASE_URL", DATABASE_URL))
         default = server._replace(path=f"{server.path}_{context}").geturl()
+    if setting.startswith(context.upper()):
+        server_urls.database_url(setting, env.str(setting, ""))
     database: dict[str, Any] = env.dj_db_url(f"{context.upper()}_DATABASE_URL", default, conn_max_age=None)
     database["CONN_HEALTH_CHECKS"] = True  # once a request, before its first query
     database["OPTIONS"] = CONNECTION_OPTIONS | database.get("OPTIONS", {})
@@ -49,10 +58,12 @@ def _database(context: str) -> dict[str, Any]:
 WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
 
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
+DATABASE_SETTINGS = {alias: _setting_of(context) for context, alias in CONTEXTS.items()}  # by alias: where from
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
+BROKER_IS_EMBEDDED = server_urls.broker_url("BROKER_URL", BROKER_URL) == addresses.broker_url(INSTANCE)
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
 # --- Messaging ------------------------------------------------------------------------------------
@@ -90,6 +101,8 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
 
 INSTALLED_APPS = [
+    "shop.local",  # first: its runserver wins over that of staticfiles …
+    "shop.console",  # … and its templates over unfold's
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -104,9 +117,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "shop.messaging",
     *contexts.APPS,
-    "shop.console",
     "shop.flashsale",
-    "shop.local",
 ]
 
 MIDDLEWARE = [
