@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from environs import Env, validate
 
 from shop import contexts, logs, server_urls
@@ -187,6 +188,9 @@ UNFOLD = {  # the admin's looks
     "SITE_SYMBOL": "storefront",
     "SITE_URL": None,
     "SHOW_BACK_BUTTON": True,
+    "STYLES": [lambda request: static("console/console.css")],
+    # Links in the dark theme: 4.5:1 on all that is behind them. Unfold's own is 4.3:1 and less.
+    "COLORS": {"primary": {"500": "oklch(69% .22 304.5)"}},
     "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
 }
 

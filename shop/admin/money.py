@@ -25,7 +25,7 @@ class MoneyField(forms.CharField):
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"}))
         super().__init__(**options)
         fraction = rf"(?:\.([0-9]{{1,{self.places}}}))?" if self.places else "()"
-        self._written = re.compile(rf"([0-9]{{1,15}}){fraction}")
+        self._written = re.compile(rf"([0-9]{{1,30}}){fraction}")
         self._rule = f"Write an amount of {currency} such as {example}: " + (
             f"digits, and at most {self.places} after a point." if self.places else "digits alone."
         )
