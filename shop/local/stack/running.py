@@ -205,7 +205,8 @@ class Stack:
                 return step()
             except LOST:
                 connections.close_all()
-                current_app.pool.force_close_all()  # its connections are to a server that is gone
+                # Celery's connections may be to a server that is gone.
+                current_app.pool.force_close_all()  # type: ignore[attr-defined]
                 if self.revive():
                     limit = time.monotonic() + LOST_LIMIT
                 elif time.monotonic() > limit:

@@ -17,6 +17,9 @@ from shop.reaching import unreachable
 class Command(runserver.Command):
     """See the module. A port that is taken, or a database that is away, is a sentence before anything has started."""
 
+    addr: str
+    port: str
+
     def run(self, **options: Any) -> None:
         if DJANGO_AUTORELOAD_ENV not in os.environ:  # set in the child that serves
             self._prepare()
