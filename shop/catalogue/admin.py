@@ -22,7 +22,7 @@ from shop.values import MAX_PRICE, format_money
 class ProductForm(RefusableForm):
     """A product's fields; the price is written in the currency, not in its minor unit."""
 
-    price = MoneyField(currency=settings.CURRENCY, most=MAX_PRICE)
+    price = MoneyField(label="Price", currency=settings.CURRENCY, most=MAX_PRICE)
 
     def clean_attributes(self) -> dict[str, Any]:
         attributes: Any = self.cleaned_data["attributes"]

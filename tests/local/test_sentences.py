@@ -23,6 +23,13 @@ def nobody():
 
 
 @pytest.fixture
+def free():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
 def taken():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -71,8 +78,8 @@ def test_a_wrong_url_is_a_sentence_of_every_command(instance, words):
 
 
 @pytest.mark.parametrize("words", [("up",), ("migrate",), ("audit",), ("runserver", "0")])
-def test_a_database_server_that_is_away_is_named_with_its_setting_before_anything_starts(instance, nobody, words):
-    words = [str(nobody) if word == "0" else word for word in words]  # a port that is free for runserver
+def test_a_database_server_that_is_away_is_named_with_its_setting_before_anything_starts(instance, nobody, free, words):
+    words = [str(free) if word == "0" else word for word in words]
     url = f"postgresql://u:secret@127.0.0.1:{nobody}/shop"
     said = run(instance, "manage.py", *words, DATABASE_URL=url, BROKER_URL=f"redis://:secret@127.0.0.1:{nobody}/0")
     assert f"PostgreSQL at 127.0.0.1:{nobody} cannot be used for shop_" in said

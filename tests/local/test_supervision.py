@@ -13,6 +13,7 @@ import pytest
 from shop.local.servers import addresses
 from shop.local.servers.processes import gone
 from shop.local.stack.supervision import Program, Supervisor
+from tests.harness import eventually
 
 PROGRAMS = [
     Program("parent", ("sh", "-c", "sleep 1001 & wait"), rank=1, patience=2),
@@ -116,4 +117,4 @@ def test_what_does_not_stop_is_killed_within_the_limit_that_is_promised_and_at_o
         assert supervisor.stop_limit == limit
         supervisor.stop(hurried=lambda: hurried)  # noqa: B023
         assert time.monotonic() - began < 5
-        assert ended(pid)
+        eventually(lambda: ended(pid), seconds=1)  # noqa: B023

@@ -66,6 +66,6 @@ def test_the_states_of_all_consumers_are_one_box_which_a_phone_does_not_cut_off(
     assert re.search(r"td\[data-label\] \{[^}]*height: auto", style)
 
 
-def test_the_icon_that_every_browser_asks_for_is_there(client: Client) -> None:
-    with closing(client.get("/favicon.ico", follow=True)) as answer:
+def test_the_icon_that_every_browser_asks_for_is_there(shop: Shop) -> None:
+    with closing(Client().get("/favicon.ico", follow=True)) as answer:
         assert (answer.status_code, answer["Content-Type"]) == (200, "image/svg+xml")
