@@ -58,6 +58,15 @@ def _database(context: str) -> dict[str, Any]:
 
 WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
 
+# --- The web process (shop/asgi.py), each of several ----------------------------------------------
+
+WEB_THREADS = env.int("WEB_THREADS", 8)  # requests answered at once, each with a connection per database that it needs
+WEB_QUEUE = env.int("WEB_QUEUE", 1000)  # whole requests that wait for a thread, then 503
+WEB_QUEUE_TIME = env.float("WEB_QUEUE_TIME", 10)  # seconds that one waits for a thread, then 503
+BODY_LIMIT = env.int("BODY_LIMIT", 1_000_000)  # bytes of a request's body, then 413
+BODIES_LIMIT = env.int("BODIES_LIMIT", 64_000_000)  # bytes of all bodies that are held at once, then 503
+BODY_TIME = env.float("BODY_TIME", 10)  # seconds that a body may take to arrive, then 408
+
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
 DATABASE_SETTINGS = {alias: _setting_of(context) for context, alias in CONTEXTS.items()}  # by alias: where from
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
@@ -92,6 +101,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
     raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
+SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", 43_200)  # seconds that a sign-in to the admin lasts
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
@@ -125,6 +135,7 @@ MIDDLEWARE = [
     "shop.lock_timeout.WebLockTimeout",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "shop.api.caching.NothingKept",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -150,7 +161,7 @@ TEMPLATES = [
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 

@@ -95,3 +95,12 @@ def test_one_key_sent_by_many_at_once_receives_goods_once(web: Web, shop: Shop) 
         assert set(senders.map(send, range(together.parties))) == {(200, 5)}
     assert shop.stock("phone") == (5, 0)
     assert shop.movements("phone") == [("received", 5)]
+
+
+def test_no_cache_keeps_an_answer_of_the_api(ada: Web) -> None:
+    answers = [ada.ask("GET", "/api/members/me/"), ada.place("phone", 1), ada.ask("GET", "/api/nothing/")]
+    assert [(answer.status, answer.headers["Cache-Control"]) for answer, _ in answers] == [
+        (200, "no-store"),
+        (202, "no-store"),
+        (404, "no-store"),
+    ]
