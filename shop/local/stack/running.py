@@ -209,7 +209,7 @@ class Stack:
             except LOST:
                 connections.close_all()
                 # Celery's connections may be to a server that is gone.
-                current_app.pool.force_close_all()  # type: ignore[attr-defined]
+                current_app.pool.force_close_all(close_pool=False)  # type: ignore[attr-defined]
                 if self.revive():
                     limit = time.monotonic() + LOST_LIMIT
                 elif time.monotonic() > limit:
