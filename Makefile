@@ -24,11 +24,11 @@ help:
 	@echo 'make clean                           stop everything, delete all data and .venv'
 
 demo: .venv/for-requirements
-	@SHOP_INSTANCE=demo exec $(PYTHON) manage.py demo --buyers $(BUYERS) --stock $(STOCK) \
+	@HUSH_MAKE=$$PPID SHOP_INSTANCE=demo exec $(PYTHON) manage.py demo --buyers $(BUYERS) --stock $(STOCK) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(filter 0,$(CHAOS)),--no-chaos) $(ARGS)
 
 up: .venv/for-requirements
-	@exec $(PYTHON) manage.py up $(ARGS)
+	@HUSH_MAKE=$$PPID exec $(PYTHON) manage.py up $(ARGS)
 
 test: .venv/for-requirements
 	@exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)

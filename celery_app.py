@@ -8,6 +8,7 @@ A worker takes the queues of its contexts; without ``-Q`` it takes all of them::
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -18,8 +19,10 @@ import django
 from celery import Celery, signals
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils import log as django_log
+from environs import EnvError
 from kombu import Exchange, Queue
 
 REDIS = {
@@ -42,7 +45,10 @@ app.autodiscover_tasks()
 def configuration() -> dict[str, Any]:
     """Return the configuration: Celery asks when it is first needed, once Django's settings can be read."""
     if not apps.models_ready:  # a worker asks before it sets Django up; what beat sends depends on the models
-        django.setup()
+        try:
+            django.setup()
+        except (ImproperlyConfigured, EnvError) as error:  # of a worker or beat: the sentence, without a traceback
+            sys.exit(str(error))
     from shop.messaging import broker, serializer  # shop imports this module
 
     serializer.register()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -152,10 +153,11 @@ class ProductCopyPage(ReadOnlyPage):
     search_fields = ("sku",)
     search_help_text = "SKU, exactly"
     ordering = ("sku",)
+    fields = ("sku", "name", ("category", "amount"), "listed")
 
-    @admin.display(description="price (minor units)")
-    def amount(self, row: ProductCopy) -> int:
-        return row.price
+    @admin.display(description="price")
+    def amount(self, row: ProductCopy) -> str:
+        return format_money(row.price, settings.CURRENCY)
 
 
 @admin.register(MemberCopy)

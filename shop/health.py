@@ -11,12 +11,12 @@ the broker is away would turn one part's outage into the whole shop's. The relay
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
+
+from shop.reaching import reach_broker
 
 NEEDED = ("default", "orders")  # database aliases without which no order is accepted
 PATIENCE = 2  # seconds that all dependencies together are given to answer
@@ -77,7 +77,4 @@ def _probe_of(alias: str) -> Callable[[], None]:
 
 
 def _reach_broker() -> None:
-    options = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
-    broker = Connection(settings.BROKER_URL, connect_timeout=PATIENCE, transport_options=options)
-    with broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+    reach_broker(PATIENCE)

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from environs import Env, validate
 
-from shop import contexts, logs
+from shop import contexts, logs, server_urls
 from shop.local.servers import addresses, keys
 from shop.values import SKU_PATTERN
 
@@ -38,11 +39,20 @@ CONNECTION_OPTIONS = {
 }
 
 
+def _setting_of(context: str) -> str:
+    """Return the name of the setting that says where a context's database is; "" for the embedded server."""
+    own = f"{context.upper()}_DATABASE_URL"
+    return own if env.str(own, "") else "DATABASE_URL" if DATABASE_URL else ""
+
+
 def _database(context: str) -> dict[str, Any]:
+    setting = _setting_of(context)
     default = addresses.database_url(context, INSTANCE)
     if DATABASE_URL:
-        server = urlsplit(DATABASE_URL)
+        server = urlsplit(server_urls.database_url("DATABASE_URL", DATABASE_URL))
         default = server._replace(path=f"{server.path}_{context}").geturl()
+    if setting.startswith(context.upper()):
+        server_urls.database_url(setting, env.str(setting, ""))
     database: dict[str, Any] = env.dj_db_url(f"{context.upper()}_DATABASE_URL", default, conn_max_age=None)
     database["CONN_HEALTH_CHECKS"] = True  # once a request, before its first query
     database["OPTIONS"] = CONNECTION_OPTIONS | database.get("OPTIONS", {})
@@ -63,13 +73,14 @@ BODIES_LIMIT = env.int("BODIES_LIMIT", 64_000_000)  # bytes of all bodies that a
 BODY_TIME = env.float("BODY_TIME", 10)  # seconds that a body may take to arrive, then 408
 
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
+DATABASE_SETTINGS = {alias: _setting_of(context) for context, alias in CONTEXTS.items()}  # by alias: where from
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redis, Valkey or RabbitMQ
+BROKER_IS_EMBEDDED = server_urls.broker_url("BROKER_URL", BROKER_URL) == addresses.broker_url(INSTANCE)
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
-EMBEDDED_BROKER = addresses.broker_url(INSTANCE) == BROKER_URL
 WORKER_REMOTE_CONTROL = env.bool("WORKER_REMOTE_CONTROL", False)  # let who can write to the broker steer its workers
 
 
@@ -91,7 +102,7 @@ RELAY_RESEND_LIMIT = timedelta(seconds=env.float("RELAY_RESEND_LIMIT", 60))  # b
 RELAY_IDLE = timedelta(seconds=env.float("RELAY_IDLE", 10))  # between two empty batches of an idle subscription
 MESSAGE_KEYS: list[str] = env.list("MESSAGE_KEYS", [], subcast=str.strip)  # the first signs messages, all verify
 MESSAGE_SIGNATURES = env.str("MESSAGE_SIGNATURES", "verify", validate=validate.OneOf(("verify", "require")))
-if EMBEDDED_BROKER:
+if BROKER_IS_EMBEDDED:
     MESSAGE_KEYS, MESSAGE_SIGNATURES = MESSAGE_KEYS or [_embedded_key()], "require"
 if any(len(key) < 32 for key in MESSAGE_KEYS):
     raise ImproperlyConfigured("MESSAGE_KEYS: each key needs 32 characters or more: openssl rand -hex 32")
@@ -143,7 +154,8 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 }
 
 INSTALLED_APPS = [
-    "shop.console",  # before unfold: it has its own version of a template or two
+    "shop.local",  # first: its runserver wins over that of staticfiles …
+    "shop.console",  # … and its templates over unfold's
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -160,7 +172,6 @@ INSTALLED_APPS = [
     "shop.messaging",
     *contexts.APPS,
     "shop.flashsale",
-    "shop.local",
 ]
 
 MIDDLEWARE = [
@@ -242,6 +253,9 @@ UNFOLD = {  # the admin's looks
     "SITE_SYMBOL": "storefront",
     "SITE_URL": None,
     "SHOW_BACK_BUTTON": True,
+    "STYLES": [lambda request: static("console/console.css")],
+    # Links in the dark theme: 4.5:1 on all that is behind them. Unfold's own is 4.3:1 and less.
+    "COLORS": {"primary": {"500": "oklch(69% .22 304.5)"}},
     "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
 }
 

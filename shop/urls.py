@@ -1,6 +1,7 @@
 """Every route on one page."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import path, register_converter
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -24,6 +25,7 @@ class Orders(readmodel.ListOrders, orders.PlaceOrder):
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", RedirectView.as_view(url=static("console/favicon.svg"))),  # asked for by every browser
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -10,12 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from shop import json_text
+from shop.admin.money import MoneyField
 from shop.admin.pages import DomainPage, RefusableForm, each
 from shop.admin.shown import badge
 from shop.catalogue import policies, services
 from shop.catalogue.models import Product
 from shop.messaging.admin.timeline import events_of_key
-from shop.values import format_money
+from shop.values import MAX_PRICE, format_money
 
 MAX_TYPED = 10 * policies.MAX_ATTRIBUTES_BYTES  # characters of attributes as typed, spaces included
 
@@ -43,7 +44,9 @@ class AttributesField(forms.JSONField):
 
 
 class ProductForm(RefusableForm):
-    """A product's fields."""
+    """A product's fields; the price is written in the currency, not in its minor unit."""
+
+    price = MoneyField(label="Price", currency=settings.CURRENCY, most=MAX_PRICE)
 
     class Meta:
         field_classes = {"attributes": AttributesField}
@@ -68,10 +71,14 @@ class ProductPage(DomainPage):
     actions = ("list_products", "delist_products")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
-        return (*self.fields, "events") if obj else self.fields
+        if obj is None:
+            return self.fields
+        # Who may only look is shown values as the model has them: a price would be in minor units.
+        price = "price" if self.has_change_permission(request, obj) else "amount"
+        return ("sku", "name", ("category", price), "description", "attributes", "listed", "events")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        return ("sku", "events") if obj else ("events",)
+        return ("sku", "amount", "events") if obj else ("events",)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         if change:

@@ -49,7 +49,8 @@ class Figures:
     latency_intake_ms: Latency
     """From sending to the answer, by the buyer's clock."""
     latency_decided_ms: Latency
-    """From placed to decided, by the shop's clock."""
+    """From placed to decided, by the shop's clock. It begins within the intake, and may be shorter: an order is placed
+    when its row is written, after its request has waited, and maybe after tries that nobody answered."""
     slowest: str | None
     """The id of the order that waited longest for its decision; None if none was decided."""
 

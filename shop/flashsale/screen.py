@@ -14,6 +14,11 @@ from shop.flashsale.sale import Listener
 
 COLUMNS = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
+CLOCKS = (
+    "intake: from sending an order to its answer, tries included, by the buyer's clock. decided: from the order's "
+    "row to its decision, by the database's. The row is written within the intake, so decided may be shorter."
+)
+
 
 @contextmanager
 def watched(console: Console, buyers: int) -> Iterator[Listener]:
@@ -47,5 +52,6 @@ def show(
     for kind, count in faults.items():
         table.add_row(kind.replace("_", " "), f"{count:,}")
     console.print(table)
+    console.print(CLOCKS, style="dim")
     for code, count in listener.refused.most_common():
         console.print(f"refused: {count} × {code}")

@@ -17,8 +17,10 @@ def interrupts():
 def test_the_first_signal_interrupts_and_a_second_does_not_disturb_the_ending(interrupts, number):
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)
+    assert not interrupts.hurry
     signal.raise_signal(number)
     assert interrupts.asked
+    assert interrupts.hurry == (number != signal.SIGHUP)  # a terminal that closes may say so twice
 
 
 def test_a_signal_waits_until_what_was_started_is_noted(interrupts):
@@ -37,3 +39,4 @@ def test_a_signal_waits_until_what_was_started_is_noted(interrupts):
 def test_once_ending_has_begun_nothing_interrupts_it(interrupts):
     interrupts.hold()
     signal.raise_signal(signal.SIGINT)
+    assert interrupts.hurry

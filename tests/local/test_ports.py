@@ -33,5 +33,5 @@ def test_the_reserved_port_is_free_for_a_server_that_shares_ports(free):
 def test_a_port_that_was_asked_for_is_taken_or_refused_never_replaced(free):
     with ports.reserve(HOST, free, or_next=True) as held:
         taken = held.getsockname()[1]
-        with pytest.raises(ServerError, match=f"Port {taken} .*--port"):
+        with pytest.raises(ServerError, match=f"Port {taken} .* Choose another port"):
             ports.reserve(HOST, taken, or_next=False)

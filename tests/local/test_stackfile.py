@@ -1,6 +1,7 @@
 import json
 import subprocess
 
+import psutil
 import pytest
 
 from shop.local.stack import file as stackfile
@@ -27,11 +28,22 @@ def test_it_lies_in_the_instances_folder_and_in_var_until_the_stack_ends(file):
 
 def test_another_living_stacks_file_is_left_alone(file):
     with subprocess.Popen(["sleep", "60"]) as other:
-        stackfile.SHARED.write_text(json.dumps({"up": other.pid}))
+        content = {"up": other.pid, "up_since": psutil.Process(other.pid).create_time()}
+        stackfile.SHARED.write_text(json.dumps(content))
         file.write({})
         file.remove()
-        assert stackfile.read(stackfile.SHARED) == {"up": other.pid}
+        assert stackfile.read(stackfile.SHARED) == content
         other.kill()
+
+
+def test_a_file_whose_pid_belongs_to_a_process_that_began_at_another_time_is_stale(file):
+    me = psutil.Process()
+    stackfile.SHARED.write_text(json.dumps({"up": me.ppid(), "up_since": me.create_time() - 1000}))
+    assert stackfile.owner(stackfile.SHARED) is None
+    file.write({"base_url": "new"})
+    assert stackfile.owner(stackfile.SHARED) == me.pid
+    file.remove()
+    assert not stackfile.SHARED.exists()
 
 
 @pytest.mark.parametrize("left", ['{"up": 999999999}', '{"up": 1, "truncated', "{}"])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from shop.local.servers import addresses
 from shop.local.servers.processes import gone
 from shop.local.stack.supervision import Program, Supervisor
+from tests.harness import eventually
 
 PROGRAMS = [
     Program("parent", ("sh", "-c", "sleep 1001 & wait"), rank=1, patience=2),
@@ -104,3 +106,23 @@ def test_logs_are_bounded_and_for_their_owner_alone(supervisor):
     assert {log.stat().st_mode & 0o777 for log in folder.iterdir()} == {0o600}
     configuration = (supervisor.folder / "supervisord.conf").read_text()
     assert configuration.count("stdout_logfile_maxbytes = 10MB") == len(PROGRAMS)
+
+
+def test_what_does_not_stop_is_killed_within_the_limit_that_is_promised_and_at_once_when_hurried(instance, said):
+    stubborn = [
+        Program("stubborn", ("sh", "-c", "trap '' TERM; echo ready; sleep 1003; sleep 1003"), rank=1, patience=1)
+    ]
+    for patience, hurried, limit in ((1, False, 2), (60, True, 61)):
+        supervisor = Supervisor(
+            addresses.instance_folder(instance), [replace(stubborn[0], patience=patience)], said.append
+        )
+        supervisor.start()
+        log = supervisor.folder / "log" / "stubborn.log"
+        log.unlink(missing_ok=True)
+        watch_until(supervisor, lambda: supervisor.pids and log.exists() and "ready" in log.read_text())  # noqa: B023
+        (pid,) = supervisor.pids.values()
+        began = time.monotonic()
+        assert supervisor.stop_limit == limit
+        supervisor.stop(hurried=lambda: hurried)  # noqa: B023
+        assert time.monotonic() - began < 5
+        eventually(lambda: ended(pid), seconds=1)  # noqa: B023

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from shop.local.servers import postgres, valkey
 from shop.local.servers.addresses import CHECKOUT, broker_url, data_folder, instance_folder, socket_folder
 from shop.local.servers.binaries import ServerError
 from shop.local.servers.postgres import Postgres
 from shop.local.servers.valkey import Valkey
 
-__all__ = ["ServerError", "clean", "crash_postgres", "ensure_running", "needed_by", "running", "stop"]
+__all__ = ["ServerError", "clean", "crash_postgres", "ensure_running", "needed_by", "running", "stop", "stop_limit"]
 
 NAMES = ("postgres", "valkey")
 
@@ -49,12 +50,21 @@ def ensure_running(instance: str, names: Iterable[str] = NAMES) -> list[str]:
     return [server.name for server in missing]
 
 
-def stop(instance: str, names: Iterable[str] = NAMES) -> list[str]:
-    """Stop those servers that run. Returns their names."""
+def stop_limit(names: Iterable[str]) -> int:
+    """Return the seconds that ``stop`` takes at most for these servers."""
+    limits = {"postgres": postgres.STOP_LIMIT + postgres.KILL_LIMIT, "valkey": valkey.ANSWER_LIMIT}
+    return sum(limits[name] for name in set(names))
+
+
+def stop(instance: str, names: Iterable[str] = NAMES, *, hurried: Callable[[], bool] = lambda: False) -> list[str]:
+    """Stop those servers that run; kill PostgreSQL once ``hurried``. Returns their names."""
     with _lock(instance):
         living = [server for server in servers(instance, names) if server.pid()]
         for server in reversed(living):
-            server.stop()
+            if isinstance(server, Postgres):
+                server.stop(hurried=hurried)
+            else:
+                server.stop()
         with contextlib.suppress(OSError):  # not empty: another server still runs
             socket_folder(instance).rmdir()
     return [server.name for server in living]

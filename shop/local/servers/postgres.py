@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import socket
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from shop.local.servers.addresses import data_folder, socket_folder
@@ -26,6 +28,11 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] %d ",
 }
+
+#: seconds that a server with a large checkpoint to write is given to stop; one that is killed recovers when it starts
+STOP_LIMIT = 10
+KILL_LIMIT = 2  # seconds from SIGQUIT to SIGKILL
+LOOK = 0.02  # seconds between two looks at whether it has ended
 
 #: Nobody misses a test's data after a power cut.
 SETTINGS_OF_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -88,13 +95,16 @@ class Postgres:
                 f"python -m shop.local clean --instance {self.instance}"
             )
 
-    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop it and close its connections; kill it if it does not react.
+    def stop(self, mode: Literal["fast", "immediate"] = "fast", *, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Stop it and close its connections; kill it if it does not end in time, or once ``hurried``.
 
         :param mode: ``immediate`` leaves no time for a checkpoint: the next start recovers, as after a crash.
         """
         if self.pid():
-            run(postgres_program("pg_ctl"), "stop", "--silent", f"--mode={mode}", "--timeout=60", "-D", self.data)
+            run(postgres_program("pg_ctl"), "stop", "--silent", "--no-wait", f"--mode={mode}", "-D", self.data)
+        limit = time.monotonic() + STOP_LIMIT
+        while self.pid() and time.monotonic() < limit and not hurried():
+            time.sleep(LOOK)
         self._clear()
 
     def _clear(self) -> None:
@@ -104,7 +114,7 @@ class Postgres:
         postmaster.pid by now belongs to another process of the same user.
         """
         for process in working_in(self.data, "postgres"):
-            end(process, signal.SIGQUIT)
+            end(process, signal.SIGQUIT, KILL_LIMIT)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         for leftover in self.sockets.glob(".s.PGSQL.5432*"):
             leftover.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from shop.local.stack.interrupts import Interrupts
 
 READY_LIMIT = 180  # seconds until everything must answer
 FREE_LIMIT = 60  # seconds that an earlier stack of this instance may take to end
-STOP_LIMIT = 90  # seconds that ours may take, until it is killed
+STOP_LIMIT = 90  # seconds that ours may take, until it is killed; it needs less by far
 LOOK = 0.1  # seconds between two looks
 
 Say = Callable[[str], None]
@@ -47,7 +47,7 @@ def stack_as_child(
     finally:
         interrupts.hold()
         if process is not None:
-            _stop(process)
+            _stop(process, interrupts)
 
 
 def _await_free(say: Say) -> None:
@@ -97,7 +97,7 @@ def _ready(process: "subprocess.Popen[str]") -> dict[str, Any]:
     limit = time.monotonic() + READY_LIMIT
     while time.monotonic() < limit:
         if process.poll() is not None:
-            raise ServerError(f"The stack did not start: `manage.py up` ended with {process.returncode}.")
+            raise ServerError("The shop did not start; the lines above say why.")
         stack = read(own)
         if stack and stack.get("up") == process.pid:
             return stack
@@ -105,10 +105,15 @@ def _ready(process: "subprocess.Popen[str]") -> dict[str, Any]:
     raise ServerError(f"The stack was not ready within {READY_LIMIT} s.")
 
 
-def _stop(process: "subprocess.Popen[str]") -> None:
+def _stop(process: "subprocess.Popen[str]", interrupts: Interrupts) -> None:
+    """Stop it; a second Ctrl-C is passed on, so that it kills what it is stopping."""
     process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    limit = time.monotonic() + STOP_LIMIT
+    passed_on = False
+    while process.poll() is None:
+        if interrupts.hurry and not passed_on:
+            process.send_signal(signal.SIGTERM)
+            passed_on = True
+        if time.monotonic() > limit:
+            process.kill()
+        time.sleep(LOOK)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,6 +71,14 @@ class Program:
     patience: int  # seconds from SIGTERM to SIGKILL
 
 
+TICK = 1  # seconds that supervisord may take to notice that a program's patience is over
+LOOK = 0.05  # seconds between two looks at whether it has ended
+
+
+def _never() -> bool:
+    return False
+
+
 class Supervisor:
     """Runs programs until ``stop``.
 
@@ -124,23 +133,29 @@ class Supervisor:
             self._understand(line)
         return self.pids != before
 
-    def stop(self) -> None:
-        """Stop everything, in order; what does not end within its patience is killed."""
+    @property
+    def stop_limit(self) -> int:
+        """Seconds that ``stop`` takes at most: those of one rank stop together."""
+        ranks = {program.rank for program in self.programs}
+        return sum(TICK + max(each.patience for each in self.programs if each.rank == rank) for rank in ranks)
+
+    def stop(self, *, hurried: Callable[[], bool] = _never) -> None:
+        """Stop everything, in order; what does not end within its patience is killed, or all once ``hurried``."""
         if self._process is not None:
             self._process.terminate()
-        self._reap()
+        self._reap(hurried)
         self._kill_groups()
 
-    def _reap(self) -> None:
-        """Wait for supervisord to end, as long as its programs may take; then kill it."""
+    def _reap(self, hurried: Callable[[], bool] = _never) -> None:
+        """Wait for supervisord to end, as long as its programs may take; then kill it, so that it restarts nothing."""
         if self._process is None:
             return
-        patience = sum({program.rank: program.patience for program in self.programs}.values()) + 5
-        try:
-            self._process.wait(timeout=patience)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        limit = time.monotonic() + self.stop_limit
+        while self._process.poll() is None:
+            if hurried() or time.monotonic() > limit:
+                self._process.kill()
+                self._process.wait()
+            time.sleep(LOOK)
 
     def _listen(self, reader: int) -> None:
         with open(reader, errors="replace") as lines:

@@ -15,7 +15,7 @@ COLOURS = {State.WAITING: "warning", State.SENT: "info", State.ACKNOWLEDGED: "su
 def states(row: Any) -> str:
     """Return an event's state for each consumer, as badges."""
     parts = [f"{name} {badge(str(state), COLOURS[state])}" for name, state in row.states.items()]
-    return mark_safe("<br>".join(parts)) if parts else NOTHING  # noqa: S308 (names and badges are our own)
+    return mark_safe(f'<div class="lines">{"<br>".join(parts)}</div>') if parts else NOTHING  # noqa: S308 (names and badges are our own)
 
 
 def cause_link(headers: dict[str, str]) -> str:

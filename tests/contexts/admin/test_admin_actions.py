@@ -20,7 +20,7 @@ from tests.harness import Shop
 PRODUCT = {
     "name": "Phone",
     "category": "things",
-    "price": "100",
+    "price": "1.00",
     "description": "",
     "attributes": "{}",
     "initial-attributes": "{}",
@@ -53,7 +53,7 @@ def test_a_product_is_added_by_the_catalogue(shop: Shop, boss: Browser) -> None:
 
 def test_a_product_is_changed_by_the_catalogue_and_only_where_the_form_was(shop: Shop, boss: Browser) -> None:
     shop.sell("phone")
-    boss.save("catalogue_product", "phone", **PRODUCT | {"price": "250"})
+    boss.save("catalogue_product", "phone", **PRODUCT | {"price": "2.5"})
     assert Product.objects.get().price == 250
     assert facts("catalogue") == ["catalogue.product-added", "catalogue.product-changed"]
     assert logged(boss.user) == ["Phone (phone): Changed Price."]
@@ -64,10 +64,10 @@ def test_a_product_form_that_the_domain_or_the_fields_refuse_changes_nothing(sho
     wrong: list[tuple[str | None, dict[str, str], str]] = [
         (None, {"sku": "phone"}, "already exists"),
         (None, {"sku": "no good"}, "1 to 64 letters"),
-        (None, {"sku": "new", "price": "-1"}, "greater than or equal to 0"),
+        (None, {"sku": "new", "price": "-1"}, "Write an amount of CNY such as 12.34"),
         (None, {"sku": "new", "attributes": "[]"}, "must be a JSON object"),
         (None, {"sku": "new", "attributes": '{"weight": 1e400}'}, "too large a number"),
-        ("phone", {"price": "99999999999999999999"}, "less than or equal to"),
+        ("phone", {"price": "99999999999999999999"}, "100000000.00 CNY at most"),
         (None, {"sku": "new", "attributes": '{"a":' * 11 + "{}" + "}" * 11}, "nested 12 deep"),
         (None, {"sku": "new", "attributes": '{"a":' * 900 + "{}" + "}" * 900}, "nested too deeply"),
         (None, {"sku": "new", "attributes": '{"a": 1, "a": 2}'}, "more than once"),

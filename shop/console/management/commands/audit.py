@@ -5,7 +5,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-import psycopg
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from shop.console.audit import Report, audit
 from shop.console.audit.running import INVARIANTS, Result
 from shop.messaging.models import named
+from shop.reaching import LOST, unreachable
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
@@ -29,8 +29,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             report = _audit_with_progress()
-        except psycopg.OperationalError as error:
-            raise CommandError(f"Cannot audit: a database does not answer. {error}", returncode=2) from error
+        except LOST as error:
+            reasons = unreachable(broker=False) or [str(error)]
+            raise CommandError("Cannot audit. " + "\n".join(reasons), returncode=2) from error
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json(), default=str, indent=2, ensure_ascii=False))
         else:

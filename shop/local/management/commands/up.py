@@ -6,8 +6,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from shop.local.servers.binaries import ServerError
+from shop.local.stack import ports
 from shop.local.stack.interrupts import Interrupts
 from shop.local.stack.running import Stack, running_stack
+from shop.reaching import Unreachable
 
 
 class Command(BaseCommand):
@@ -19,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, help="default: 8000, or the next free one")
+        parser.add_argument("--port", type=ports.port, help=f"default: {ports.DEFAULT}, or the next free one")
         parser.add_argument("--web-workers", type=int, default=2, help="web processes (default: %(default)s)")
         parser.add_argument(
             "--concurrency", type=int, default=2, help="processes of each context's worker (default: %(default)s)"
@@ -35,7 +37,7 @@ class Command(BaseCommand):
                     stack.watch(0.5)
         except KeyboardInterrupt:
             pass
-        except ServerError as error:
+        except (ServerError, Unreachable) as error:
             raise CommandError(str(error)) from None
 
     def _say(self, line: str) -> None:
@@ -52,6 +54,6 @@ class Command(BaseCommand):
             f"  token  {stack.logins['staff_token']} (staff), {stack.logins['member_tokens'][0]} (a member)\n"
             f"  more   {stack.file.own}\n"
             f"  logs   {stack.folder / 'log'}/\n"
-            f"Ctrl-C stops it.\n\n"
+            f"Ctrl-C stops it, a second one kills it.\n\n"
         )
         self.stdout.flush()
