@@ -21,6 +21,7 @@ from orders.policies import Wanted, merge
 from shop.api.authentication import member_id_of
 from shop.api.bodies import Body, Whole
 from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
+from shop.api.throttling import limited
 from shop.databases import database_time
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY, SKU_PATTERN, SKU_RULE
@@ -118,6 +119,7 @@ LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, respon
 class PlaceOrder(APIView):
     """Mixed into the list of orders: both share an address, but not a database."""
 
+    @limited("orders")
     @extend_schema(
         operation_id="orders_place",
         request=WantedOrder,

@@ -11,6 +11,7 @@ from readmodel import views as readmodel
 from shop import health
 from shop.catalogue import views as catalogue
 from shop.members import views as members
+from shop.members.signin import sign_in
 
 
 class Orders(readmodel.ListOrders, orders.PlaceOrder):
@@ -19,6 +20,7 @@ class Orders(readmodel.ListOrders, orders.PlaceOrder):
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
+    path("admin/login/", sign_in),  # the admin's, limited
     path("admin/", admin.site.urls),
     path("livez", health.livez),
     path("readyz", health.readyz),

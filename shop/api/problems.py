@@ -82,6 +82,13 @@ SCHEMA = {
 }
 
 
+TOO_MANY = {
+    "description": "There were too many requests like this one, or with wrong tokens. Nothing was done.",
+    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}},
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
 def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """drf-spectacular's hook: every operation may answer with a problem."""
     result["components"].setdefault("schemas", {})["Problem"] = SCHEMA
@@ -91,5 +98,6 @@ def describe_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     }
     for operations in result["paths"].values():
         for operation in operations.values():
+            operation["responses"].setdefault("429", TOO_MANY)
             operation["responses"].setdefault("default", answer)
     return result

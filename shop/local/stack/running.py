@@ -22,7 +22,7 @@ from shop.local.servers.addresses import instance_folder
 from shop.local.servers.binaries import ServerError
 from shop.local.servers.processes import tail
 from shop.local.servers.valkey import Valkey
-from shop.local.stack import ports
+from shop.local.stack import ports, reach
 from shop.local.stack.file import StackFile, read
 from shop.local.stack.interrupts import Interrupts
 from shop.local.stack.supervision import Program, Supervisor
@@ -42,8 +42,10 @@ def running_stack(
     """Migrate, seed, start everything and wait until all of it answers; at the end, stop what was started.
 
     :param port: None takes 8000, or the next free one.
-    :raises ServerError: when something does not start, or a stack of this instance runs already.
+    :raises ServerError: when something does not start, a stack of this instance runs already, or others could reach
+        it and get in.
     """
+    reach.check_key(host)
     with ExitStack() as undo:
         try:
             stack = Stack(say, interrupts)
@@ -51,6 +53,8 @@ def running_stack(
             stack.start_servers(undo)
             call_command("migrate", verbosity=1)
             stack.logins = seed()
+            reach.check_logins(host, stack.logins)
+            reach.raise_limits(host, say)
             connections.close_all()
             reserved = undo.enter_context(ports.reserve(host, port or 8000, or_next=port is None))
             stack.start_programs(undo, programs(host, reserved.getsockname()[1], web_workers, concurrency))
