@@ -21,3 +21,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, an
 if worker:  # also on one server, if it is not an embedded one
     for database in DATABASES.values():  # noqa: F405
         database["TEST"] = {"NAME": f"test_{database['NAME']}_{worker}"}
+
+# What an earlier run counted is none of this one's; a process that a test starts counts with it.
+run = os.environ.setdefault("TESTS_RUN", os.urandom(4).hex())
+CACHES["default"]["KEY_PREFIX"] = f"test-{run}-{worker or ''}"  # noqa: F405

@@ -59,14 +59,15 @@ def cache_url(broker: str, instance: str) -> str:
 
     Of the embedded one it is another database. Elsewhere there may be only one, and keys have a prefix anyway.
     """
-    embedded = broker == broker_url(instance)
     url = urlsplit(broker.partition(";")[0])  # of several for failover, the first
     options = dict(parse_qsl(url.query))
     if "ssl_cert_reqs" in options:  # Celery's name for it is CERT_REQUIRED
         options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()
-    if url.scheme == "redis+socket":
-        database = options.pop("virtual_host", "0").strip("/")
-        return url._replace(scheme="unix", query=urlencode(options | {"db": "1" if embedded else database})).geturl()
-    if url.scheme in ("redis", "rediss", "unix"):
-        return url._replace(query=urlencode(options)).geturl()
-    return ""
+    scheme = url.scheme
+    if scheme == "redis+socket":
+        scheme, database = "unix", options.pop("virtual_host", "0").strip("/")
+        options["db"] = "1" if broker == broker_url(instance) else database
+    if scheme not in ("redis", "rediss", "unix"):
+        return ""
+    query = f"?{urlencode(options)}" if options else ""
+    return f"{scheme}://{url.netloc}{url.path}{query}"
