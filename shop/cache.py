@@ -8,7 +8,7 @@ whether the shared one answers again.
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property, wraps
 from threading import Lock, Thread
 from typing import Any
@@ -44,12 +44,14 @@ class Circuit:
     def __init__(self, probe: Callable[[], object]) -> None:
         self._probe = probe
         self._lock = Lock()
+        self._prober: Thread | None = None
         self.is_open = False
 
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Ask the cache inside. :raises CacheAway: at once while it is away; after a time-out, if it is from now on."""
         if self.is_open:
+            self._ensure_prober()
             raise CacheAway
         try:
             yield
@@ -63,7 +65,15 @@ class Circuit:
                 return
             self.is_open = True
         log.warning("cache away: each process counts for itself", error=f"{type(error).__name__}: {error}")
-        Thread(target=self._close_when_it_answers, name="cache-probe", daemon=True).start()
+        self._ensure_prober()
+
+    def _ensure_prober(self) -> None:
+        """Threads do not survive a fork, and at times no further one can be started."""
+        with self._lock:
+            if self._prober is None or not self._prober.is_alive():
+                self._prober = Thread(target=self._close_when_it_answers, name="cache-probe", daemon=True)
+                with suppress(RuntimeError):
+                    self._prober.start()
 
     def _close_when_it_answers(self) -> None:
         while self.is_open:

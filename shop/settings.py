@@ -115,12 +115,11 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if not all(map(exposure.is_loopback, ALLOWED_HOSTS)) and (fault := exposure.fault_of(SECRET_KEY)):
     raise ImproperlyConfigured(f"ALLOWED_HOSTS goes beyond this machine, but {fault}")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
-SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT", False)  # True where HTTP reaches the shop too, and is not to
-SECURE_REDIRECT_EXEMPT = ["^livez$", "^readyz$"]  # asked from within
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 0)  # that browsers come by HTTPS only, once they did; 0 is off
-SILENCED_SYSTEM_CHECKS = [  # they would have HSTS cover a whole domain: its owner decides that
-    "security.W005",
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 0)  # seconds that browsers are to insist on HTTPS; 0: not at all
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for the whole domain, and in browsers' lists: its owner decides that
     "security.W021",
+    "security.W008",  # the proxy redirects to HTTPS; what comes from within may use HTTP
 ]
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 AUTHENTICATION_BACKENDS = ["shop.members.signin.AttemptLimit", "django.contrib.auth.backends.ModelBackend"]
