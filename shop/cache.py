@@ -25,7 +25,7 @@ from shop.logs import get_logger
 
 log = get_logger(__name__)
 
-TIMEOUT = 0.3  # seconds to connect, and for each answer
+TIMEOUT = 0.5  # seconds to connect, and for each answer
 PAUSE = 2  # seconds between two looks at a cache that is away
 
 FAILURES = (redis.RedisError, OSError)

@@ -156,7 +156,7 @@ def test_a_cache_that_never_answers_costs_one_time_out_and_one_line(
     three = limit(3)
     began = time.monotonic()
     assert admitted(1000, three) == 3
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # a thousand time-outs would take minutes
     assert len(logged("cache away: each process counts for itself")) == 1
 
 
