@@ -1,4 +1,4 @@
-"""``python -m bench [--orders N]``: runs every measurement, prints them, and writes ``var/bench.json``."""
+"""``python -m bench [--orders N] [--web]``: runs a measurement and prints it; the flow also to ``var/bench.json``."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from django.conf import settings
 from rich.console import Console
 from rich.table import Table
 
-from bench import flow
+from bench import flow, web
 from shop.local.servers import lifecycle
 
 
@@ -25,11 +25,15 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=20_000, help="open orders to decide (default: %(default)s)")
     parser.add_argument("--lines", type=int, default=1, help="lines of each order (default: %(default)s)")
     parser.add_argument("--skus", type=int, default=1_000, help="products they are spread over (default: %(default)s)")
+    parser.add_argument("--web", action="store_true", help="measure the web process beside plain WSGI instead")
     arguments = parser.parse_args()
     console = Console()
     lifecycle.clean(settings.INSTANCE)  # whatever an earlier run left
     lifecycle.ensure_running(settings.INSTANCE, lifecycle.NAMES)
     try:
+        if arguments.web:
+            _show_web(console)
+            return
         result = flow.measure(console, orders=arguments.orders, lines=arguments.lines, skus=arguments.skus)
     finally:
         lifecycle.clean(settings.INSTANCE)
@@ -42,6 +46,13 @@ def main() -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"flow": result}, indent=2) + "\n")
     console.print(f"written to {path.relative_to(settings.BASE_DIR)}")
+
+
+def _show_web(console: Console) -> None:
+    table = Table("web", "clients", "requests per second", "CPU per request, ms")
+    for each in web.measure(console):
+        table.add_row(each.server, str(each.clients), f"{each.per_second:.0f}", f"{each.cpu_ms:.2f}")
+    console.print(table)
 
 
 if __name__ == "__main__":

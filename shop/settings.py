@@ -58,6 +58,15 @@ def _database(context: str) -> dict[str, Any]:
 
 WEB_LOCK_TIMEOUT = env.float("WEB_LOCK_TIMEOUT", 2)  # seconds that a web request waits for a lock, then 503
 
+# --- The web process (shop/asgi.py), each of several ----------------------------------------------
+
+WEB_THREADS = env.int("WEB_THREADS", 8)  # requests answered at once, each with a connection per database that it needs
+WEB_QUEUE = env.int("WEB_QUEUE", 1000)  # whole requests that wait for a thread, then 503
+WEB_QUEUE_TIME = env.float("WEB_QUEUE_TIME", 10)  # seconds that one waits for a thread, then 503
+BODY_LIMIT = env.int("BODY_LIMIT", 1_000_000)  # bytes of a request's body, then 413
+BODIES_LIMIT = env.int("BODIES_LIMIT", 64_000_000)  # bytes of all bodies that are held at once, then 503
+BODY_TIME = env.float("BODY_TIME", 10)  # seconds that a body may take to arrive, then 408
+
 DATABASES = {alias: _database(context) for context, alias in CONTEXTS.items()}
 DATABASE_ROUTERS = ["shop.databases.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -186,3 +186,9 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     listed = LINK.findall((ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8"))
     assert [page.name for page in DECISIONS] == [target for target in listed if target[0].isdigit()]
     assert DECISIONS
+
+
+def test_the_documented_web_server_is_the_one_that_runs() -> None:
+    from shop.local.stack.running import WEB_SERVER
+
+    assert f"\n{WEB_SERVER}\n" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

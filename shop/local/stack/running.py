@@ -72,6 +72,10 @@ def running_stack(
             say(f"stopped; {' and '.join(kept)} ran before and run on" if kept else "stopped")
 
 
+# Connections that it holds open at once: an idle one, or a body that is yet to come, costs memory and no thread.
+WEB_SERVER = "granian shop.asgi:application --interface asginl --no-ws --backlog 2048 --backpressure 10000"
+
+
 def programs(host: str, port: int, web_workers: int, concurrency: int) -> list[Program]:
     celery = ("python", "-m", "celery", "-A", "celery_app", "--quiet")
     workers = [
@@ -91,8 +95,7 @@ def programs(host: str, port: int, web_workers: int, concurrency: int) -> list[P
     web = Program(
         "web",
         (
-            *("python", "-m", "granian", "shop.wsgi:application", "--interface", "wsgi", "--host", host),
-            *("--port", str(port), "--workers", str(web_workers), "--blocking-threads", "4"),
+            *("python", "-m", *WEB_SERVER.split(), "--host", host, "--port", str(port), "--workers", str(web_workers)),
             *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "4"),
         ),
         rank=3,

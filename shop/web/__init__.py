@@ -1,0 +1,1 @@
+"""What stands between the network and Django: bodies are read here, and complete requests get a thread."""
