@@ -22,6 +22,7 @@ from shop.api.authentication import member_id_of
 from shop.api.bodies import Body
 from shop.api.fields import Items, Sku, Whole
 from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
+from shop.api.throttling import limited
 from shop.databases import database_time
 from shop.errors import NotFound
 from shop.values import MAX_LINES, MAX_QUANTITY
@@ -121,6 +122,7 @@ class PlaceOrder(APIView):
 
     body_limit = 64 * 1024  # bytes: MAX_LINES of the longest SKUs
 
+    @limited("orders")
     @extend_schema(
         operation_id="orders_place",
         request=WantedOrder,

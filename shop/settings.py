@@ -8,13 +8,23 @@ from urllib.parse import urlsplit
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
-from environs import Env, validate
+from environs import Env, EnvError, validate
 
-from shop import contexts, logs, server_urls
+from shop import contexts, exposure, logs, server_urls
 from shop.local.servers import addresses, keys
+from shop.throttling import Rate
 from shop.values import SKU_PATTERN
 
 env = Env()
+
+
+@env.parser_for("rate")
+def _rate(text: str) -> Rate | None:
+    try:
+        return Rate.parse(text)
+    except ValueError as error:
+        raise EnvError(str(error)) from None
+
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 INSTANCE = env.str("SHOP_INSTANCE", "dev")  # name of this set of servers and files: var/<instance>/
@@ -81,6 +91,20 @@ BROKER_URL = env.str("BROKER_URL", "") or addresses.broker_url(INSTANCE)  # Redi
 BROKER_IS_EMBEDDED = server_urls.broker_url("BROKER_URL", BROKER_URL) == addresses.broker_url(INSTANCE)
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", "")  # of every name on the broker, so that deployments can share one
 
+# Redis or Valkey, for what is counted across processes; without, the broker's server where that is one.
+CACHE_URL = addresses.cache_url(env.str("CACHE_URL", "") or BROKER_URL, INSTANCE)
+if env.str("CACHE_URL", "") and not CACHE_URL:
+    raise ImproperlyConfigured("CACHE_URL is no URL of a Redis or Valkey: redis://, rediss:// or unix://.")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "shop.cache.SharedCache",
+        "LOCATION": [CACHE_URL],
+        "KEY_PREFIX": f"{QUEUE_PREFIX}shop",  # deployments that share a broker may share a cache
+    }
+    if CACHE_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}  # each process counts for itself
+}
+
 WORKER_REMOTE_CONTROL = env.bool("WORKER_REMOTE_CONTROL", False)  # let who can write to the broker steer its workers
 
 
@@ -116,19 +140,37 @@ ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an o
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
 IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
 
+# --- Limits: 30/m, 10/15m (s, m, h, d) or off. Windows begin with the first act; see shop/throttling.py ----
+
+SIGN_IN_FAILURES = env.rate("SIGN_IN_FAILURES", "10/15m")  # of a user name from one address
+SIGN_IN_FAILURES_PER_NAME = env.rate("SIGN_IN_FAILURES_PER_NAME", "50/h")  # from all addresses together
+SIGN_IN_FAILURES_PER_ADDRESS = env.rate("SIGN_IN_FAILURES_PER_ADDRESS", "100/15m")  # of all user names
+WRONG_TOKENS_PER_ADDRESS = env.rate("WRONG_TOKENS_PER_ADDRESS", "30/m")  # logged, then 429 instead of 401
+ORDERS_PER_MEMBER = env.rate("ORDERS_PER_MEMBER", "30/m")  # POSTs of a user
+ORDERS_PER_ADDRESS = env.rate("ORDERS_PER_ADDRESS", "1200/m")  # many members may share an address
+SEARCHES_PER_MEMBER = env.rate("SEARCHES_PER_MEMBER", "120/m")  # GETs of lists by a user
+SEARCHES_PER_ADDRESS = env.rate("SEARCHES_PER_ADDRESS", "1200/m")  # of all users and of strangers
+
 # --- Django ---------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "only-for-a-stack-on-one-machine-set-your-own-in-production")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-if SECRET_KEY.startswith("only-for-") and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
-    raise ImproperlyConfigured("ALLOWED_HOSTS goes beyond this machine: set a SECRET_KEY of your own.")
+if not all(map(exposure.is_loopback, ALLOWED_HOSTS)) and (fault := exposure.fault_of(SECRET_KEY)):
+    raise ImproperlyConfigured(f"ALLOWED_HOSTS goes beyond this machine, but {fault}")
 # Never SECURE_PROXY_SSL_HEADER, which believes everybody: shop/proxy.py believes these peers alone.
 TRUSTED_PROXY: list[str] = env.list("TRUSTED_PROXY", [])  # addresses, networks, `unix`: whose X-Forwarded-… counts
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", False)  # True where all is behind HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 0)  # seconds that browsers are to insist on HTTPS; 0: not at all
 SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", 43_200)  # seconds that a sign-in to the admin lasts
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for the whole domain, and in browsers' lists: its owner decides that
+    "security.W021",
+    "security.W008",  # the proxy redirects to HTTPS; what comes from within may use HTTP
+]
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+AUTHENTICATION_BACKENDS = ["shop.members.signin.AttemptLimit", "django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
 USE_TZ = True
@@ -218,6 +260,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["shop.api.throttling.Throttle"],
     "DEFAULT_PARSER_CLASSES": ["shop.api.bodies.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["shop.api.filters.Filters"],
@@ -256,6 +299,7 @@ UNFOLD = {  # the admin's looks
     "STYLES": [lambda request: static("console/console.css")],
     # Links in the dark theme: 4.5:1 on all that is behind them. Unfold's own is 4.3:1 and less.
     "COLORS": {"primary": {"500": "oklch(69% .22 304.5)"}},
+    "LOGIN": {"form": "shop.members.signin.SignInForm"},
     "SIDEBAR": {"show_search": True, "navigation": "shop.console.navigation.navigation"},
 }
 

@@ -13,6 +13,7 @@ from shop import health
 from shop.api.converters import CONVERTERS
 from shop.catalogue import views as catalogue
 from shop.members import views as members
+from shop.members.signin import sign_in
 
 for name, converter in CONVERTERS.items():
     register_converter(converter, name)
@@ -24,6 +25,7 @@ class Orders(readmodel.ListOrders, orders.PlaceOrder):
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
+    path("admin/login/", sign_in),  # the admin's, limited
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("console/favicon.svg"))),  # asked for by every browser
     path("livez", health.livez),

@@ -24,3 +24,7 @@ if worker:  # also on one server, if it is not an embedded one
 
 # Many tests alter messages on their way: who may do so has the key. Those of signatures set one.
 MESSAGE_KEYS, MESSAGE_SIGNATURES = [], "verify"
+
+# What an earlier run counted is none of this one's; a process that a test starts counts with it.
+run = os.environ.setdefault("TESTS_RUN", os.urandom(4).hex())
+CACHES["default"]["KEY_PREFIX"] = f"test-{run}-{worker or ''}"  # noqa: F405

@@ -133,7 +133,10 @@ def settings_read() -> dict[str, object]:
     for node in ast.walk(ast.parse((ROOT / "shop" / "settings.py").read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
-        if not (isinstance(node.func.value, ast.Name) and node.func.value.id == "env"):
+        if (
+            not (isinstance(node.func.value, ast.Name) and node.func.value.id == "env")
+            or node.func.attr == "parser_for"
+        ):
             continue
         name, *rest = node.args
         if isinstance(name, ast.Constant):

@@ -3,19 +3,40 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.authtoken.models import Token
 from rest_framework.request import Request
 
+from shop.api.throttling import address_of
 from shop.errors import DomainError
+from shop.logs import get_logger
+from shop.throttling import Limit, admit
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
 
 
+log = get_logger(__name__)
+
+
 class TokenAuthentication(authentication.TokenAuthentication):
-    """``Authorization: Token …``. Token, user and member come in one query."""
+    """``Authorization: Token …``. Token, user and member come in one query.
+
+    Tokens cannot be guessed, 160 bits each; wrong ones are counted by address, so that a script stops and the log stays
+    readable. A right one always opens: others may be behind the same address.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, Token] | None:
+        try:
+            return super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            address = address_of(request)
+            if wait := admit(Limit(f"tokens:{address}", settings.WRONG_TOKENS_PER_ADDRESS)):
+                raise exceptions.Throttled(wait) from None
+            log.warning("token refused", address=address)
+            raise
 
     def authenticate_credentials(self, key: str) -> tuple[User, Token]:
         token = Token.objects.select_related("user__member").filter(key=key).first()

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, Throttled, ValidationError
 from rest_framework.response import Response
 
 from shop.api import problems
@@ -40,6 +40,10 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         error = exceptions.PermissionDenied()
     if isinstance(error, ValidationError):
         return _response(_invalid(error))
+    if isinstance(error, Throttled):
+        headers = _headers(error)
+        detail = f"There were too many requests like this one. Try again in {headers['Retry-After']} s."
+        return _response(problems.document(429, code="throttled", detail=detail), headers)
     if isinstance(error, APIException):
         document = problems.document(error.status_code, code=str(error.get_codes()), detail=str(error.detail))
         return _response(document, _headers(error))

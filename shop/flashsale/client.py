@@ -27,6 +27,8 @@ class Answer:
 
     status: int
     body: Any
+    retry_after: float = 0
+    """Seconds, of a 429."""
 
     @property
     def codes(self) -> set[str]:
@@ -121,26 +123,29 @@ class Client:
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Send a request, as staff unless a token is given, until it is answered by other than a 5xx.
+        """Send a request, as staff unless a token is given, until it is answered by other than a 5xx or a 429.
+
+        A 429 says how long to wait: buyers take turns with a few members, who order more often than people do.
 
         :raises ShopError: when nothing comes of it for ``PATIENCE`` seconds, or the token is refused.
         """
         limit = time.monotonic() + PATIENCE
         pause = PAUSE[0]
         while True:
+            wait = 0.0
             try:
                 answer = await self._once(method, path, token or self._staff_token, body, headers or {}, query)
                 if answer.status in (401, 403):
                     raise ShopError(f"{method} {path}: {answer.body}")
-                if answer.status < 500:
+                if answer.status < 500 and answer.status != 429:
                     return answer
-                reason = f"{answer.status} {answer.body}"
+                reason, wait = f"{answer.status} {answer.body}", answer.retry_after
             except (aiohttp.ClientError, TimeoutError) as error:
                 reason = repr(error)
             if time.monotonic() > limit:
                 raise ShopError(f"{method} {path}: no answer for {PATIENCE} s, last: {reason}")
             self.retries += 1
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            await asyncio.sleep(wait + pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, PAUSE[1])
 
     async def _once(
@@ -157,9 +162,11 @@ class Client:
         async with self._session.request(method, url, json=body, params=query, headers=headers) as response:
             text = await response.text()
         try:
-            return Answer(response.status, json.loads(text))
+            content = json.loads(text)
         except ValueError:
-            return Answer(response.status, text[:200])
+            content = text[:200]
+        wait = response.headers.get("Retry-After", "") if response.status == 429 else ""
+        return Answer(response.status, content, float(wait) if wait.isdecimal() else 0)
 
     @staticmethod
     def _expected(answer: Answer) -> dict[str, Any]:

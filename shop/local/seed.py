@@ -15,7 +15,7 @@ from shop.console.roles import ensure_roles
 from shop.local.samples import MEMBERS, PRODUCTS, STOCK, member_name
 from shop.members import services as members
 
-# Known to everybody: change it before others can reach the stack.
+# Known to everybody: beyond this machine a stack refuses to start with it.
 ADMIN = "admin"
 PASSWORD = "admin"  # noqa: S105
 STAFF = "staff"
@@ -25,7 +25,8 @@ class Login(TypedDict):
     """A name and a password for the admin."""
 
     username: str
-    password: str
+    password: str | None
+    """None if it was changed."""
 
 
 class Logins(TypedDict):
@@ -36,23 +37,29 @@ class Logins(TypedDict):
     member_tokens: list[str]
 
 
+def shown(login: Login) -> str:
+    """Return a login's password as people are told it."""
+    return login["password"] or "as you changed it"
+
+
 def seed() -> Logins:
     """Create the sample data and return the logins. What exists is left as it is."""
-    _have_admin()
+    password = _have_admin()
     staff_token = _have_staff()
     member_tokens = _have_members()
     _have_products()
     _have_stock()
     return {
-        "admin": {"username": ADMIN, "password": PASSWORD},
+        "admin": {"username": ADMIN, "password": password},
         "staff_token": staff_token,
         "member_tokens": member_tokens,
     }
 
 
-def _have_admin() -> None:
-    if not User.objects.filter(username=ADMIN).exists():
-        User.objects.create_superuser(ADMIN, password=PASSWORD)
+def _have_admin() -> str | None:
+    """Return the password of the sample admin, unless it was changed."""
+    admin = User.objects.filter(username=ADMIN).first() or User.objects.create_superuser(ADMIN, password=PASSWORD)
+    return PASSWORD if admin.is_active and admin.check_password(PASSWORD) else None
 
 
 def _have_staff() -> str:

@@ -1,5 +1,7 @@
 """The members context."""
 
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+
 from shop.messaging.contexts import ContextConfig, Entry
 
 
@@ -15,3 +17,10 @@ class MembersConfig(ContextConfig):
         Entry("API tokens", "authtoken.tokenproxy", "key"),
     )
     roles = {"support": ("view_member",)}
+
+    def ready(self) -> None:
+        super().ready()
+        from shop.members import signin  # needs the models
+
+        user_logged_in.connect(signin.take_back_attempt, dispatch_uid="shop.members.signin")
+        user_login_failed.connect(signin.log_failure, dispatch_uid="shop.members.signin")

@@ -20,6 +20,8 @@ class FaultyShop:
     """So many orders are accepted, and the connection is cut before the answer."""
     fails: int = 0
     """So many requests for an order are answered by 503."""
+    throttles: int = 0
+    """So many requests for an order are answered by 429, to be sent again after a second."""
     oversells: int = 0
     """Pieces more than there are."""
     never_decides: int = 0
@@ -67,6 +69,9 @@ class FaultyShop:
         if self.fails:
             self.fails -= 1
             return web.json_response({"code": "unavailable"}, status=503)
+        if self.throttles:
+            self.throttles -= 1
+            return web.json_response({"code": "throttled"}, status=429, headers={"Retry-After": "1"})
         if self.sells_out and not self.stock[sku]["available"]:
             return self._refused(sku, "sold_out")
         order = self.by_key.get(key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def test_a_request_that_was_not_answered_is_sent_again_under_its_key() -> None:
     figures = sale(shop)
     assert figures.retries >= 10
     assert (figures.accepted, len(shop.orders), figures.problems) == (40, 40, [])
+
+
+def test_a_buyer_who_is_told_to_wait_waits_and_orders_then() -> None:
+    began = time.monotonic()
+    figures = sale(FaultyShop(throttles=3))
+    assert time.monotonic() - began > 1
+    assert (figures.accepted, figures.refused, figures.retries) == (40, 0, 3)
 
 
 def test_some_buyers_send_their_order_twice_at_once_and_a_shop_that_takes_it_for_two_is_found_out() -> None:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -52,3 +52,22 @@ def database_url(database: str, instance: str) -> str:
 def broker_url(instance: str) -> str:
     """Return the URL of the embedded Valkey, for Celery. For other tools: ``Valkey.url``."""
     return f"redis+socket://{socket_folder(instance)}/valkey.sock?virtual_host=0"
+
+
+def cache_url(broker: str, instance: str) -> str:
+    """Return the URL of the cache on a broker's server, for redis-py; none if the broker is no Redis or Valkey.
+
+    Of the embedded one it is another database. Elsewhere there may be only one, and keys have a prefix anyway.
+    """
+    url = urlsplit(broker.partition(";")[0])  # of several for failover, the first
+    options = dict(parse_qsl(url.query))
+    if "ssl_cert_reqs" in options:  # Celery's name for it is CERT_REQUIRED
+        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()
+    scheme = url.scheme
+    if scheme == "redis+socket":
+        scheme, database = "unix", options.pop("virtual_host", "0").strip("/")
+        options["db"] = "1" if broker == broker_url(instance) else database
+    if scheme not in ("redis", "rediss", "unix"):
+        return ""
+    query = f"?{urlencode(options)}" if options else ""
+    return f"{scheme}://{url.netloc}{url.path}{query}"

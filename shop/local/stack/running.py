@@ -20,7 +20,7 @@ from shop.local.servers.addresses import instance_folder
 from shop.local.servers.binaries import ServerError
 from shop.local.servers.processes import tail
 from shop.local.servers.valkey import Valkey
-from shop.local.stack import ports, readiness
+from shop.local.stack import ports, reach, readiness
 from shop.local.stack.file import StackFile, owner, read
 from shop.local.stack.interrupts import Interrupts
 from shop.local.stack.supervision import Program, Supervisor
@@ -44,9 +44,11 @@ def running_stack(
     """Migrate, seed, start everything and wait until all of it answers; at the end, stop what was started.
 
     :param port: None takes 8000, or the next free one.
-    :raises ServerError: when something does not start, the port is taken, or a stack of this instance runs already.
+    :raises ServerError: when something does not start, the port is taken, a stack of this instance runs already, or
+        others could reach it and get in.
     :raises Unreachable: when a server of one's own does not answer.
     """
+    reach.check_key(host)
     with ExitStack() as undo:
         stack = Stack(say, interrupts)
         stack.claim(undo)
@@ -58,6 +60,8 @@ def running_stack(
             stack.start_servers(undo)
             stack.persist(lambda: call_command("migrate", verbosity=1))
             stack.logins = stack.persist(seed)
+            reach.check_logins(host, stack.logins)
+            reach.raise_limits(host, say)
             connections.close_all()
             stack.start_programs(undo, programs(host, reserved.getsockname()[1], web_workers, concurrency))
             stack.base_url = f"http://{_reachable(host)}:{reserved.getsockname()[1]}"

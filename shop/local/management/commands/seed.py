@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from shop.local.seed import seed
+from shop.local.seed import seed, shown
 
 
 class Command(BaseCommand):
@@ -21,9 +21,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(logins, indent=2))
             return
         admin = logins["admin"]
+        known = "everybody knows it: `manage.py changepassword admin` before others can reach the shop"
         self.stdout.write(
-            f"admin   {admin['username']}, password {admin['password']}: for a stack on one machine; "
-            "change it before others can reach it\n"
+            f"admin   {admin['username']}, password {shown(admin)}{f' ({known})' if admin['password'] else ''}\n"
             f"staff   token {logins['staff_token']}\n"
             f"members {len(logins['member_tokens'])} tokens, the first {logins['member_tokens'][0]} (all: --json)"
         )

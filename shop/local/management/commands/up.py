@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from shop.local.seed import shown
 from shop.local.servers.binaries import ServerError
 from shop.local.stack import ports
 from shop.local.stack.interrupts import Interrupts
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             f"\nready\n"
             f"  shop   {stack.base_url}/\n"
             f"  API    {stack.base_url}/api/docs/\n"
-            f"  admin  {stack.base_url}/admin/  as {admin['username']}, password {admin['password']}\n"
+            f"  admin  {stack.base_url}/admin/  as {admin['username']}, password {shown(admin)}\n"
             f"  token  {stack.logins['staff_token']} (staff), {stack.logins['member_tokens'][0]} (a member)\n"
             f"  more   {stack.file.own}\n"
             f"  logs   {stack.folder / 'log'}/\n"
