@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 MAX_ERRORS = 20  # that a problem lists
 MAX_NAME = 100  # characters of a field's name that a problem repeats
 
+
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into a problem; DRF's exception handler. Django logs any other, and answers 500."""
     if isinstance(error, DomainError):

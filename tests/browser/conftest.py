@@ -1,6 +1,5 @@
 """A real browser, Debian's or your own Chromium, at a real web server."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any

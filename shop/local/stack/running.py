@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
