@@ -42,7 +42,7 @@ def test_so_many_are_admitted_in_a_window_and_the_next_are_told_how_long_to_wait
     assert 59 < admit(three) <= 60
 
 
-@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY])
+@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY], ids=["shared", "away"])
 def test_a_window_ends(url: str, cache_at: Callable[[str], None]) -> None:
     cache_at(url)
     one = limit(1, seconds=1)
@@ -61,7 +61,7 @@ def test_of_many_at_the_same_instant_none_slips_through() -> None:
     assert [each.result() for each in [in_background(act) for _ in range(20)]].count(0) == 5
 
 
-@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY])
+@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY], ids=["shared", "away"])
 def test_what_one_key_refuses_counts_under_no_other(url: str, cache_at: Callable[[str], None]) -> None:
     cache_at(url)
     member, address = limit(2), limit(5)
@@ -69,7 +69,7 @@ def test_what_one_key_refuses_counts_under_no_other(url: str, cache_at: Callable
     assert admitted(10, address) == 3
 
 
-@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY])
+@pytest.mark.parametrize("url", [settings.CACHE_URL or NOBODY, NOBODY], ids=["shared", "away"])
 def test_what_is_taken_back_counts_no_longer(url: str, cache_at: Callable[[str], None]) -> None:
     cache_at(url)
     one = limit(1)
