@@ -180,7 +180,7 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
 
 # For every answer. A page may load and reach what this server serves, and run nothing that stands in it: no inline
-# scripts, no eval. Inline styles need the nonce of their request.
+# scripts, and outside the admin no eval (shop/admin/scripts.py). Inline styles need the nonce of their request.
 CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -222,6 +222,7 @@ MIDDLEWARE = [
     "shop.time_limits.WebTimeLimits",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "shop.admin.scripts.AdminScripts",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "shop.api.caching.NothingKept",
     "shop.api.bodies.LengthRequired",
@@ -237,8 +238,8 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [("django.template.loaders.cached.Loader", ["shop.admin.templates.Loader"])],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -48,7 +48,7 @@ def test_links_of_the_light_theme_can_be_read(boss: Browser) -> None:
 def test_breadcrumbs_name_a_row_as_it_is_written(shop: Shop, boss: Browser) -> None:
     shop.sell("phone-x1", stock=1)
     page = boss.opened("inventory_stockitem", "phone-x1").content.decode()
-    crumbs = re.findall(r'truncate tracking-tight">\s*(.*?)\s*</(?:a|span)>', page)
+    crumbs = re.findall(r'truncate tracking-tight">\s*(.*?)\s*</(?:a|span) ?>', page)
     assert crumbs == ["Inventory", "Stock items", "phone-x1"]
 
 
