@@ -84,7 +84,8 @@ def configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "worker_enable_remote_control": settings.WORKER_REMOTE_CONTROL,
-        "worker_consumer": "shop.messaging.worker:Consumer",
+        # With Redis, a worker without that step and without remote control takes nothing after its broker restarted.
+        **({"worker_consumer": "shop.messaging.worker:Consumer"} if is_amqp else {}),
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # The last resort against a task that hangs; databases and broker have time-outs of their own. There is no soft
         # limit: it would raise inside a reaction, and pass for the fault of an event.

@@ -144,7 +144,7 @@ def test_a_worker_declares_no_queues_for_delayed_tasks_and_obeys_nobody_unless_i
     """Queues in RabbitMQ are of the type quorum, for which Celery declares 28 more for tasks with an ETA."""
     steps, when_asked_for = (set(line.split()) for line in run(STEPS, BROKER_URL=url).splitlines())
     assert {"Connection", "Tasks", "Evloop"} <= steps
-    assert "DelayedDelivery" not in steps
+    assert ("DelayedDelivery" in steps) == url.startswith("redis"), "with Redis it declares nothing"
     assert when_asked_for - steps == {"Control"}
 
 
