@@ -83,8 +83,9 @@ def configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
-        "worker_enable_remote_control": settings.WORKER_REMOTE_CONTROL,
-        # With Redis, a worker without that step and without remote control takes nothing after its broker restarted.
+        # With Redis, a worker without its mailbox takes nothing once its broker restarted: it keeps the mailbox, and
+        # obeys nobody (see obey_nobody).
+        "worker_enable_remote_control": settings.WORKER_REMOTE_CONTROL or not is_amqp,
         **({"worker_consumer": "shop.messaging.worker:Consumer"} if is_amqp else {}),
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # The last resort against a task that hangs; databases and broker have time-outs of their own. There is no soft
@@ -108,6 +109,15 @@ def configure_logging(**kwargs: object) -> None:
     """Log as the settings say: with this receiver Celery adds no handlers, formats or levels of its own."""
     django_log.configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
     logging.captureWarnings(True)
+
+
+@signals.celeryd_init.connect
+def obey_nobody(**kwargs: object) -> None:
+    """Forget every command of the remote control, unless it was asked for."""
+    from celery.worker.control import Panel
+
+    if not settings.WORKER_REMOTE_CONTROL:
+        Panel.data.clear()
 
 
 @signals.celeryd_init.connect

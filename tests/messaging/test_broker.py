@@ -132,6 +132,13 @@ def test_a_queue_is_known_by_both_of_its_names(settings: Any) -> None:
 # --- What a worker brings with it -----------------------------------------------------------------
 
 
+COMMANDS = """
+import celery_app
+from celery.worker.control import Panel
+celery_app.obey_nobody()
+print(*Panel.data)
+"""
+
 STEPS = """
 for remote_control in (current_app.conf.worker_enable_remote_control, True):
     current_app.conf.worker_enable_remote_control = remote_control
@@ -139,13 +146,19 @@ for remote_control in (current_app.conf.worker_enable_remote_control, True):
 """
 
 
-@pytest.mark.parametrize("url", ["amqp://127.0.0.1:1//", "redis://127.0.0.1:1/0"], ids=["RabbitMQ", "Redis"])
-def test_a_worker_declares_no_queues_for_delayed_tasks_and_obeys_nobody_unless_it_is_to(url: str) -> None:
+def test_a_worker_declares_no_queues_for_delayed_tasks() -> None:
     """Queues in RabbitMQ are of the type quorum, for which Celery declares 28 more for tasks with an ETA."""
-    steps, when_asked_for = (set(line.split()) for line in run(STEPS, BROKER_URL=url).splitlines())
+    steps, when_asked_for = (set(line.split()) for line in run(STEPS, BROKER_URL="amqp://127.0.0.1:1//").splitlines())
     assert {"Connection", "Tasks", "Evloop"} <= steps
-    assert ("DelayedDelivery" in steps) == url.startswith("redis"), "with Redis it declares nothing"
+    assert "DelayedDelivery" not in steps
     assert when_asked_for - steps == {"Control"}
+
+
+@pytest.mark.parametrize(("asked_for", "obeys"), [("false", False), ("true", True)])
+def test_a_worker_obeys_nobody_unless_it_is_to(asked_for: str, obeys: bool) -> None:
+    url = "redis://127.0.0.1:1/0"
+    commands = run(COMMANDS, BROKER_URL=url, WORKER_REMOTE_CONTROL=asked_for).split()
+    assert ("shutdown" in commands, "pool_restart" in commands) == (obeys, obeys)
 
 
 # --- Bounds ---------------------------------------------------------------------------------------
