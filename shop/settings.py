@@ -146,10 +146,10 @@ SIGN_IN_FAILURES = env.rate("SIGN_IN_FAILURES", "10/15m")  # of a user name from
 SIGN_IN_FAILURES_PER_NAME = env.rate("SIGN_IN_FAILURES_PER_NAME", "50/h")  # from all addresses together
 SIGN_IN_FAILURES_PER_ADDRESS = env.rate("SIGN_IN_FAILURES_PER_ADDRESS", "100/15m")  # of all user names
 WRONG_TOKENS_PER_ADDRESS = env.rate("WRONG_TOKENS_PER_ADDRESS", "30/m")  # logged, then 429 instead of 401
-ORDERS_PER_MEMBER = env.rate("ORDERS_PER_MEMBER", "30/m")  # POSTs of a user
+ORDERS_PER_MEMBER = env.rate("ORDERS_PER_MEMBER", "300/m")  # POSTs of a user
 ORDERS_PER_ADDRESS = env.rate("ORDERS_PER_ADDRESS", "6000/m")  # many members may share an address
-SEARCHES_PER_MEMBER = env.rate("SEARCHES_PER_MEMBER", "120/m")  # GETs of lists by a user
-SEARCHES_PER_ADDRESS = env.rate("SEARCHES_PER_ADDRESS", "1200/m")  # of all users and of strangers
+SEARCHES_PER_MEMBER = env.rate("SEARCHES_PER_MEMBER", "1200/m")  # GETs of lists by a user
+SEARCHES_PER_ADDRESS = env.rate("SEARCHES_PER_ADDRESS", "12000/m")  # of all users and of strangers
 
 # --- Django ---------------------------------------------------------------------------------------
 
