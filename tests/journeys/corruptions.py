@@ -78,7 +78,7 @@ CORRUPTIONS = {
         "inventory",
         "INSERT INTO inventory_claim SELECT gen_random_uuid(), status, short, answered_at FROM inventory_claim "
         "WHERE order_id = %(short)s",
-        {"claims.orders"},
+        {"stock.answered", "claims.orders"},
     ),
     "a claim is lost": (
         "inventory",
@@ -93,7 +93,7 @@ CORRUPTIONS = {
     "a no is lost from the log": (
         "inventory",
         LOSE.format(context="inventory", where="key = %(short)s"),
-        {"orders.answers"},
+        {"stock.answered", "orders.answers"},
     ),
     "an order is given a second answer": (
         "inventory",

@@ -19,6 +19,7 @@ from shop.local.chaos import Kind
 from shop.local.servers import lifecycle
 from shop.local.servers.addresses import CHECKOUT, instance_folder
 from shop.local.stack.file import read
+from tests.harness import eventually
 
 LIMIT = 240  # seconds for a whole demo on a busy machine
 
@@ -168,4 +169,4 @@ def test_a_demo_that_is_interrupted_twice_while_postgres_is_down_kills_everythin
     assert not (tmp_path / "demo.json").exists()
     assert lifecycle.running(instance) == []
     assert pids
-    assert left_running(pids) == []
+    eventually(lambda: left_running(pids) == [])  # what is killed takes a moment to be gone

@@ -80,6 +80,8 @@ def test_when_supervisord_is_killed_everything_is_started_again_and_nothing_runs
 
 def test_when_we_are_killed_everything_ends(instance):
     code = f"""
+        import django
+        django.setup()
         from shop.local.stack.supervision import Supervisor
         from tests.local.test_supervision import PROGRAMS, addresses
         supervisor = Supervisor(addresses.instance_folder({instance!r}), PROGRAMS, print)
