@@ -52,7 +52,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The real pauses, written down and not waited for."""
     taken: list[float] = []
     monkeypatch.setattr(patience, "PAUSES", (0.2, 1.0))
-    monkeypatch.setattr(patience.time, "sleep", taken.append)
+    monkeypatch.setattr(patience, "sleep", taken.append)
     return taken
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_locked_during_a_pause(probe: Probe, pauses: list[float], mon
         with transaction.atomic(using=NAME):
             Cursor.objects.select_for_update(nowait=True).get(source=SOURCE, lane=0)
 
-    monkeypatch.setattr(patience.time, "sleep", look)
+    monkeypatch.setattr(patience, "sleep", look)
     probe.publish(A)
     probe.when(A, Failing(2, divide))
     probe.batch().deliver()
@@ -144,10 +144,10 @@ def test_a_copy_that_parks_the_event_meanwhile_ends_the_patience_of_the_other(
     batch = probe.batch()
 
     def overtake(seconds: float) -> None:
-        monkeypatch.setattr(patience.time, "sleep", pauses.append)
+        monkeypatch.setattr(patience, "sleep", pauses.append)
         in_background(batch.deliver).result(10)
 
-    monkeypatch.setattr(patience.time, "sleep", overtake)
+    monkeypatch.setattr(patience, "sleep", overtake)
     batch.deliver()
     assert [letter.key for letter in DeadLetter.objects.all()] == [A]
     assert probe.noted() == [2]

@@ -1,7 +1,7 @@
 """Pauses between the tries of a lone event, before it counts as poisonous."""
 
 import random
-import time
+from time import sleep
 
 TRIES = 3  # of an event alone, before it is parked
 
@@ -25,4 +25,4 @@ class Patience:
         seconds = min(self._left, PAUSES[failures - 1] * random.uniform(0.8, 1.2))
         self._left -= seconds
         if seconds:
-            time.sleep(seconds)
+            sleep(seconds)
