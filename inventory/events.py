@@ -40,3 +40,19 @@ class StockChanged(Event):
     sku: str
     available: int
     reserved: int
+
+
+class Availability(Event):
+    """Whether there is anything left to sell of a product. A courtesy: reservations decide."""
+
+    sku: str
+
+
+@event("inventory.stock-depleted")
+class StockDepleted(Availability):
+    """The last unit was reserved, or taken away."""
+
+
+@event("inventory.stock-replenished")
+class StockReplenished(Availability):
+    """There is something to sell again."""

@@ -29,14 +29,19 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     available: int
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code", omit_defaults=True):
     """Why an order was cancelled. ``code`` is stable, for machines."""
 
     detail: ClassVar[str]
 
+    also: tuple[Mapping[str, Any], ...] = ()
+    """Further refusals, which arrived when the order was cancelled already; each as a reason of its own."""
+
     def shown(self) -> dict[str, Any]:
         """Return what readers see: ``code``, ``detail`` and the reason's own fields."""
         data = msgspec.to_builtins(self)
+        if self.also:
+            data["also"] = [read_reason(further).shown() for further in self.also]
         return {"code": data["code"], "detail": self.detail, **data}
 
 
@@ -45,6 +50,14 @@ class OutOfStock(Reason, frozen=True, kw_only=True, tag="out_of_stock"):
 
     lines: tuple[Short, ...]
     detail = "There is not enough in stock."
+
+
+class CreditTooLow(Reason, frozen=True, kw_only=True, tag="credit_refused"):
+    """The member's credit does not cover the order's total."""
+
+    missing: int
+    """Minor units."""
+    detail = "The order exceeds the member's credit."
 
 
 class CancelledByMember(Reason, frozen=True, kw_only=True, tag="cancelled_by_member"):
@@ -59,7 +72,7 @@ class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
     detail = "The order could not be decided in time."
 
 
-KnownReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
+KnownReason = OutOfStock | CreditTooLow | CancelledByMember | CancelledByStaff | TimedOut
 
 
 class UnknownReason(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +114,13 @@ class OrderCreated(OrderEvent):
     total: int
     currency: str
     placed_at: datetime
+    participants: tuple[str, ...] = ("inventory",)
+    """The contexts whose answers decide the order. A context that is not named takes nothing for it."""
 
 
 @event("orders.order-confirmed")
 class OrderConfirmed(OrderEvent):
-    """All of the order's lines are reserved."""
+    """Every participant agreed."""
 
     at: datetime
 
@@ -116,4 +131,30 @@ class OrderCancelled(OrderEvent):
 
     reason: Mapping[str, Any]
     """Read it by :func:`read_reason`."""
+    at: datetime
+
+
+@event("orders.order-shipped")
+class OrderShipped(OrderEvent):
+    """The goods left: what was reserved is used up."""
+
+    at: datetime
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of which goods came back."""
+
+    sku: str
+    quantity: int
+    """Of all returns of the order so far, this one included."""
+
+
+@event("orders.order-returned")
+class OrderReturned(OrderEvent):
+    """Goods of a shipped order came back. It tells all of the order's returns so far, not only the last."""
+
+    lines: tuple[Returned, ...]
+    """Every line of which something came back."""
+    refunded: int
+    """What those goods cost, in minor units."""
     at: datetime
