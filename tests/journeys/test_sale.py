@@ -97,7 +97,7 @@ def test_the_buyers_wait_until_the_gate_is_open() -> None:
 
 
 def test_a_product_of_which_there_is_nothing_may_be_sold_out_from_the_beginning() -> None:
-    figures = sale(FaultyShop(opens_late=40), stock=0)
+    figures = sale(FaultyShop(opens_late=1_000), stock=0)
     assert (figures.accepted, figures.refused, figures.refused_sold_out, figures.problems) == (0, 40, 40, [])
 
 

@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from inventory.services import receive_stock
 from orders import services
-from orders.models import Order, Status, UnableToCancel
+from orders.models import Order, Status, UnableToCancel, UnableToReturn, UnableToShip
+from orders.services import OrderRefused
 from shop.console.audit import audit
 from shop.messaging import broker, failpoints
 from shop.messaging import models as messaging
@@ -86,20 +87,35 @@ class Journey(RuleBasedStateMachine):
     def place(self, baskets: list[tuple[tuple[str, int], ...]], fates: list[str]) -> None:
         receive_stock(sku="phone", quantity=1, at=timezone.now())
         for number, basket in enumerate(baskets):
-            self.orders.append(self.shop.place(*basket, member_id=self.members[number % 2]))
+            with suppress(OrderRefused):  # it may be sold out
+                self.orders.append(self.shop.place(*basket, member_id=self.members[number % 2]))
         self.flow(fates)
 
     @rule(key=st.sampled_from(("first", "second")))
     def place_again(self, key: str) -> None:
-        order = self.shop.place(("phone", 1), member_id=self.members[0], key=key)
-        assert self.by_key.setdefault(key, order) == order
-        self.orders.append(order)
+        with suppress(OrderRefused):
+            order = self.shop.place(("phone", 1), member_id=self.members[0], key=key)
+            assert self.by_key.setdefault(key, order) == order
+            self.orders.append(order)
 
     @rule(which=any_one)
     def cancel(self, which: int) -> None:
         with suppress(UnableToCancel):
             for order in one_of(self.orders, which):
                 self.shop.cancel(order)
+
+    @rule(which=any_one)
+    def ship(self, which: int) -> None:
+        with suppress(UnableToShip):
+            for order in one_of(self.orders, which):
+                self.shop.ship(order)
+
+    @rule(which=any_one, number=st.integers(0, 1), quantity=st.integers(1, 2))
+    def take_back(self, which: int, number: int, quantity: int) -> None:
+        with suppress(UnableToReturn):
+            for order in one_of(self.orders, which):
+                lines = order.snapshot
+                self.shop.take_back(order, (lines[number % len(lines)].sku, quantity))
 
     @rule(which=any_one)
     def expire(self, which: int) -> None:
@@ -158,7 +174,7 @@ class Journey(RuleBasedStateMachine):
     @rule(basket=st.sampled_from(BASKETS))
     def kill_the_web_server(self, basket: tuple[tuple[str, int], ...]) -> None:
         before = Order.objects.count()
-        with killed_at(Failpoint.APPENDED):
+        with killed_at(Failpoint.APPENDED), suppress(OrderRefused):
             self.shop.place(*basket, member_id=self.members[0])
         assert Order.objects.count() == before
 
