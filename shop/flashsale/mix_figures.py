@@ -75,7 +75,7 @@ class MixFigures:
             refused=refused,
             shipped=statuses["shipped"],
             cancelled=statuses["cancelled"],
-            undecided=len(placed) - statuses["shipped"] - statuses["cancelled"],
+            undecided=len(placed - {order["id"] for order in orders if order["status"] in ("shipped", "cancelled")}),
             reasons=dict(Counter(order["reason"]["code"] for order in orders if order["reason"]).most_common()),
             units_shipped=gone.total(),
             units_returned=back.total(),
