@@ -61,7 +61,7 @@ class Command(BaseCommand):
     help = (
         "Starts a shop of its own, holds a flash sale in it over HTTP, then a mixed trade, while workers are killed, "
         "the broker is wiped and PostgreSQL restarts, audits all databases, reports, and stops what it started. Exits "
-        "with 0 only if everything was sold or is left, nothing twice, and the audit holds. The figures are left in a file."
+        "with 0 only if everything was sold or is left, nothing twice, and the audit holds. A file takes the figures."
     )
     requires_system_checks = ()
 
