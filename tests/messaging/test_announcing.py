@@ -159,8 +159,9 @@ def test_stock_that_moves_while_it_is_announced_is_announced_as_it_ends(sold: Sh
     orders.result()
     sold.drain()
     announced("inventory", "phone")
-    latest = InventoryEvent.objects.filter(key="phone").latest("position").data
-    assert (latest["available"], latest["reserved"]) == sold.stock("phone") == (0, 3)
+    depleted, changed = InventoryEvent.objects.filter(key="phone").order_by("-position")[:2]
+    assert (changed.data["available"], changed.data["reserved"]) == sold.stock("phone") == (0, 3)
+    assert depleted.type == "inventory.stock-depleted"
     assert audit().broken == []
 
 
