@@ -89,14 +89,14 @@ def test_a_stopped_subscription_says_why_and_is_resumed_on_its_page(shop: Shop, 
 def test_operations_may_resume_subscriptions_and_who_only_views_may_not(
     shop: Shop, staff: Callable[..., Browser]
 ) -> None:
-    row = Subscription.objects.create(consumer="inventory", lane=0, stopped="why")
+    row = Subscription.objects.create(consumer="inventory", lane=9, stopped="why")
     granted = [name.partition(".")[2] for name in roles()["operations"]]
     assert {"change_subscription", "view_fence"} <= set(granted)
     viewer = staff("view_subscription")
     assert viewer.opened("orders_subscription", row.pk).status_code == 200
     assert viewer.client.get(viewer.url("orders_subscription", "resume_lane", row.pk)).status_code == 403
     viewer.select("orders_subscription", "resume", row.pk)
-    assert Subscription.objects.get().stopped == "why"
+    assert Subscription.objects.get(pk=row.pk).stopped == "why"
 
 
 def test_each_generation_of_a_consumer_has_its_own_lag_and_an_event_one_badge_for_each_consumer(
@@ -152,7 +152,7 @@ def test_a_cursor_shows_whom_it_follows_and_what_it_wants_since_when(shop: Shop,
 
 def test_a_cursor_of_a_named_reaction_is_resumed_and_no_other(shop: Shop, boss: Browser) -> None:
     rows = [
-        Cursor.objects.create(consumer=consumer, generation=generation, source="catalogue", lane=0, stopped="bad")
+        Cursor.objects.create(consumer=consumer, generation=generation, source="catalogue", lane=9, stopped="bad")
         for consumer, generation in (("orders", 1), ("orders", 2), ("orders.prices", 1))
     ]
     boss.press("orders_cursor", "resume_lane", rows[2].pk)
