@@ -18,7 +18,7 @@ from inventory.policies import EFFECTS
 from inventory.services import receive_stock
 from inventory.tasks import reserve_stock
 from orders.events import Line, OrderCancelled, OrderCreated, OrderEvent, OrderReturned, OrderShipped, Returned
-from orders.models import Order
+from orders.models import Order, ProductCopy
 from shop.console.audit import audit
 from shop.messaging import failpoints
 from shop.messaging.batches import Batch, cloud_event
@@ -175,6 +175,26 @@ def test_the_database_itself_refuses_to_ship_twice_or_to_take_back_more_than_was
 def run(sql: str) -> None:
     with connections["inventory"].cursor() as cursor:
         cursor.execute(sql)
+
+
+def test_a_worker_of_the_release_before_writes_on_the_migrated_tables(shop: Shop, order: UUID) -> None:
+    run(
+        "INSERT INTO inventory_reservation (claim_id, sku, quantity) SELECT claim_id, 'case', 1 FROM inventory_reservation"
+    )
+    assert list(Reservation.objects.values_list("returned", flat=True)) == [0, 0]
+    with connections["orders"].cursor() as cursor:
+        cursor.execute("INSERT INTO orders_productcopy VALUES ('case', 'Case', '', 1, true)")
+    assert not ProductCopy.objects.get().sold_out
+
+
+def test_what_migrations_added_without_a_look_at_the_rows_was_validated(order: UUID) -> None:
+    with connections["inventory"].cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE NOT convalidated AND conname <> 'inventory_movement_size_down'"
+        )
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+        assert cursor.fetchall() == []
 
 
 def test_a_batch_of_shipments_and_returns_takes_the_statements_of_one(shop: Shop) -> None:
