@@ -178,9 +178,7 @@ def run(sql: str) -> None:
 
 
 def test_a_worker_of_the_release_before_writes_on_the_migrated_tables(shop: Shop, order: UUID) -> None:
-    run(
-        "INSERT INTO inventory_reservation (claim_id, sku, quantity) SELECT claim_id, 'case', 1 FROM inventory_reservation"
-    )
+    run(f"INSERT INTO inventory_reservation (claim_id, sku, quantity) VALUES ('{order}', 'case', 1)")
     assert list(Reservation.objects.values_list("returned", flat=True)) == [0, 0]
     with connections["orders"].cursor() as cursor:
         cursor.execute("INSERT INTO orders_productcopy VALUES ('case', 'Case', '', 1, true)")
