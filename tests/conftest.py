@@ -28,22 +28,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     lifecycle.stop(settings.INSTANCE, session.config.stash[STARTED])
 
 
-# Each takes the better part of a minute. Workers that share the tests by file would wait for one that begins last.
-HEAVY = (
-    "journeys/test_sale_demo",
-    "journeys/test_state_machine",
-    "messaging/test_broker",
-    "chaos/test_faults",
-    "model/test_rules",
-    "model/test_model",
-    "journeys/test_audit",
-    "upgrade/test_upgrade",
-    "contexts/test_schema",
-)
+# The longest first: workers that share the tests by file would wait for one that begins late.
+HEAVY = [
+    "tests/journeys/test_sale_demo.py",
+    "tests/journeys/test_state_machine.py",
+    "tests/messaging/test_broker.py",
+    "tests/chaos/test_faults.py",
+    "tests/model/test_model.py",
+    "tests/model/test_rules.py",
+    "tests/journeys/test_audit.py",
+    "tests/messaging/test_crashes.py",
+    "tests/upgrade/test_upgrade.py",
+    "tests/contexts/test_schema.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}.py" for name in HEAVY)))
+    order = {file: number for number, file in enumerate(HEAVY)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(HEAVY)))
 
 
 STARTED = pytest.StashKey[list[str]]()
