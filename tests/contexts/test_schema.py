@@ -56,7 +56,7 @@ def asker(request: pytest.FixtureRequest, shop: Shop) -> tuple[APIClient, int]:
     shop.drain()
     shop.place(("phone", 1), member_id=member.pk)
     shop.drain()
-    askers = {"staff": lambda: staff("catalogue", "stock", "orders"), "member": lambda: client_of(member)}
+    askers = {"staff": lambda: staff("catalogue", "stock", "orders", "marketing"), "member": lambda: client_of(member)}
     return askers.get(request.param, client_of)(), EXAMPLES[request.param]
 
 
