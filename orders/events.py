@@ -34,25 +34,31 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code", omit_d
 
     detail: ClassVar[str]
 
-    also: tuple[Mapping[str, Any], ...] = ()
-    """Further refusals, which arrived when the order was cancelled already; each as a reason of its own."""
-
     def shown(self) -> dict[str, Any]:
         """Return what readers see: ``code``, ``detail`` and the reason's own fields."""
         data = msgspec.to_builtins(self)
-        if self.also:
-            data["also"] = [read_reason(further).shown() for further in self.also]
         return {"code": data["code"], "detail": self.detail, **data}
 
 
-class OutOfStock(Reason, frozen=True, kw_only=True, tag="out_of_stock"):
+class Refusal(Reason, frozen=True, kw_only=True):
+    """A participant refused. The first refusal decides."""
+
+    also: tuple[Mapping[str, Any], ...] = ()
+    """Further refusals, which arrived when the order was cancelled already; each is a reason like this one."""
+
+    def shown(self) -> dict[str, Any]:
+        shown = super().shown()
+        return shown | {"also": [read_reason(further).shown() for further in self.also]} if self.also else shown
+
+
+class OutOfStock(Refusal, frozen=True, kw_only=True, tag="out_of_stock"):
     """There was too little of one product or more; every short line is named."""
 
     lines: tuple[Short, ...]
     detail = "There is not enough in stock."
 
 
-class CreditTooLow(Reason, frozen=True, kw_only=True, tag="credit_refused"):
+class CreditTooLow(Refusal, frozen=True, kw_only=True, tag="credit_refused"):
     """The member's credit does not cover the order's total."""
 
     missing: int

@@ -1,9 +1,66 @@
-"""The rules of taking an order in. Pure: no Django, no I/O, no clock."""
+"""The rules of an order: how it is taken in, and how its life goes on. Pure: no Django, no I/O, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from orders.events import Line
+
+# --- Its life -------------------------------------------------------------------------------------
+
+OPEN, CONFIRMED, SHIPPED, CANCELLED = "open", "confirmed", "shipped", "cancelled"
+
+
+class Act(StrEnum):
+    """What happens to an order after it was placed."""
+
+    AGREE = "agree"
+    """The last of its participants agrees."""
+    REFUSE = "refuse"
+    """A participant refuses."""
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    SHIP = "ship"
+    RETURN = "return"
+
+
+LIFE: Mapping[tuple[str, Act], str] = {
+    (OPEN, Act.AGREE): CONFIRMED,
+    (OPEN, Act.REFUSE): CANCELLED,
+    (OPEN, Act.CANCEL): CANCELLED,
+    (OPEN, Act.EXPIRE): CANCELLED,
+    (CONFIRMED, Act.REFUSE): CANCELLED,  # of a participant that was restored, and answers anew
+    (CONFIRMED, Act.CANCEL): CANCELLED,
+    (CONFIRMED, Act.SHIP): SHIPPED,
+    (SHIPPED, Act.RETURN): SHIPPED,
+}
+"""The status that follows. An act that is not here is impossible; an answer that is not here changes nothing."""
+
+UNNAMED = ("inventory",)
+"""The participants of orders that name none: those placed before participants were named."""
+
+
+def all_agreed(participants: Iterable[str], granted: Iterable[str]) -> bool:
+    """Whether everyone whose answer decides the order agreed."""
+    return set(participants or UNNAMED) <= set(granted)
+
+
+def unreturnable(
+    lines: Sequence["Wanted"], *, ordered: Mapping[str, int], returned: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """List the lines that cannot come back, and why: ``sku``, ``code`` and ``detail`` of each."""
+    refused = []
+    for sku, quantity in lines:
+        left = ordered.get(sku, 0) - returned.get(sku, 0)
+        if sku not in ordered:
+            refused.append({"sku": sku, "code": "not_ordered", "detail": f"The order has no {sku}."})
+        elif quantity > left:
+            detail = f"{left} of {ordered[sku]} {sku} can still be returned, not {quantity}."
+            refused.append({"sku": sku, "code": "too_many", "detail": detail})
+    return refused
+
+
+# --- Intake ---------------------------------------------------------------------------------------
 
 
 class Wanted(NamedTuple):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,15 +11,19 @@ from django.db import IntegrityError, transaction
 from uuid_utils.compat import uuid7
 
 from orders import queries
-from orders.events import KnownReason, TimedOut
+from orders.events import KnownReason, Refusal
 from orders.models import IdempotencyKey, Order, ProductCopy, Status
 from orders.policies import Wanted, faults, merge, price
+from shop.databases import database_time
 from shop.errors import DomainError, Invalid, NotFound
 from shop.idempotency import KeyReused
+from shop.logs import get_logger
 from shop.messaging.aggregates import store
 from shop.messaging.producer.locks import LaneHeld
 from shop.messaging.producer.outbox import id_in_free_lane
 from shop.messaging.producer.partitions import PartitionMissing
+
+log = get_logger(__name__)
 
 SWEEP = 1000  # orders that one transaction cancels, at most
 
@@ -88,7 +92,14 @@ def _place(
         if refused := faults(lines, offers):
             raise OrderRefused(f"{len(refused)} of {len(lines)} lines cannot be ordered.", lines=refused)
         priced = price(lines, offers)
-        order = Order.place(id=id, member_id=member_id, lines=priced, currency=settings.CURRENCY, at=at or now)
+        order = Order.place(
+            id=id,
+            member_id=member_id,
+            lines=priced,
+            currency=settings.CURRENCY,
+            at=at or now,
+            participants=settings.ORDER_PARTICIPANTS,
+        )
         if key is not None:
             order.attach(
                 IdempotencyKey(
@@ -120,16 +131,62 @@ def _fingerprint(lines: Sequence[Wanted]) -> str:
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
+def settle(answers: Iterable[tuple[UUID, Refusal | None]], orders: Iterable[UUID], *, participant: str) -> None:
+    """Apply a participant's answers, in order: ``None`` where it agrees. An order that all agree to is confirmed.
+
+    An answer that comes too late changes nothing, and is logged. One for an order that this database does not have,
+    since it was restored, is left for the audit to report. Call it in a transaction.
+
+    :param orders: every order that is answered, to be locked and loaded at once.
+    """
+    rows = Order.objects.filter(pk__any_of=list(orders)).order_by("pk").select_for_update()
+    locked: dict[UUID, Order] = {order.pk: order for order in rows}
+    changed: dict[UUID, Order] = {}
+    late: list[tuple[UUID, str]] = []
+    now = database_time("orders")
+    for order_id, refusal in answers:
+        order = locked.get(order_id)
+        if order is None:
+            late.append((order_id, "unknown"))
+        elif order.agree(participant, at=now) if refusal is None else order.refuse(refusal, at=now):
+            changed[order_id] = order
+        elif refusal is not None and order.status == Status.SHIPPED:
+            log.error("refused after it was shipped", participant=participant, order=str(order_id))
+        elif order.status == Status.CANCELLED:
+            late.append((order_id, order.status))
+    if late:
+        order_id, status = late[0]
+        log.info("late answers", participant=participant, orders=len(late), first=str(order_id), status=status)
+    store(*changed.values())
+
+
 def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:
     """Cancel an order that has not shipped; events then release what is reserved for it.
 
     :raises NotFound: :raises UnableToCancel:
     """
+    return _change(order_id, lambda order: order.cancel(reason=reason, at=at))
+
+
+def ship_order(*, order_id: UUID, at: datetime) -> Order:
+    """Ship a confirmed order; events then use up what is reserved for it. :raises NotFound: :raises UnableToShip:"""
+    return _change(order_id, lambda order: order.ship(at=at))
+
+
+def return_goods(*, order_id: UUID, lines: Sequence[Wanted], at: datetime) -> Order:
+    """Take back goods of a shipped order; events then put them on sale again, and refund them.
+
+    :raises NotFound: :raises UnableToReturn:
+    """
+    return _change(order_id, lambda order: order.take_back(merge(lines), at=at))
+
+
+def _change(order_id: UUID, change: Callable[[Order], None]) -> Order:
     with transaction.atomic(using="orders"):
         order: Order | None = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:
             raise NotFound(f"There is no order {order_id}.")
-        order.cancel(reason=reason, at=at)
+        change(order)
         store(order)
     return order
 
@@ -145,7 +202,7 @@ def expire_open_orders(*, at: datetime, limit: timedelta) -> int:
             late = Order.objects.filter(status=Status.OPEN, placed_at__lt=at - limit)
             orders = list(late.order_by("placed_at").select_for_update(skip_locked=True)[:SWEEP])
             for order in orders:
-                order.cancel(reason=TimedOut(), at=at)
+                order.expire(at=at)
             store(*orders)
         total += len(orders)
         if len(orders) < SWEEP:

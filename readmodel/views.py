@@ -22,6 +22,7 @@ class ListedLine(serializers.Serializer[Any]):
     name = serializers.CharField()
     quantity = serializers.IntegerField()
     price = serializers.IntegerField(help_text="Per unit, in the minor unit of the order's currency.")
+    returned = serializers.IntegerField(default=0, help_text="How many came back after the order was shipped.")
 
 
 class ListedShort(serializers.Serializer[Any]):
@@ -34,6 +35,9 @@ class ListedReason(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
     lines = ListedShort(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+    missing = serializers.IntegerField(
+        required=False, help_text="How much credit is missing, in minor units, if `code` is `credit_refused`."
+    )
 
 
 class ListedMoment(serializers.Serializer[Any]):

@@ -136,6 +136,9 @@ if MESSAGE_SIGNATURES == "require" and not MESSAGE_KEYS:
 # --- The shop -------------------------------------------------------------------------------------
 
 CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
+ORDER_PARTICIPANTS: list[str] = env.list("ORDER_PARTICIPANTS", ["inventory"], subcast=str.strip)  # contexts that decide
+if "inventory" not in ORDER_PARTICIPANTS or set(ORDER_PARTICIPANTS) - {"inventory", "members"}:
+    raise ImproperlyConfigured("ORDER_PARTICIPANTS: inventory, or inventory,members for credit too.")
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
 IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
@@ -275,7 +278,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "shop",
     "DESCRIPTION": "Orders and stock of an event-driven shop. Amounts are integers of the currency's minor unit.",
-    "VERSION": "1.0.0",
+    "VERSION": "1.2.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,  # what is refused in a request may be added to an answer
     "ENFORCE_NON_BLANK_FIELDS": True,

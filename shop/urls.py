@@ -36,6 +36,8 @@ urlpatterns = [
     path("api/orders/", Orders.as_view(), name="orders"),
     path("api/orders/<order:order_id>/", orders.OrderDetail.as_view(), name="order"),
     path("api/orders/<order:order_id>/cancel/", orders.CancelOrder.as_view()),
+    path("api/orders/<order:order_id>/ship/", orders.ShipOrder.as_view()),
+    path("api/orders/<order:order_id>/returns/", orders.ReturnGoods.as_view()),
     path("api/catalogue/products/", catalogue.Products.as_view()),
     path("api/catalogue/products/<sku:sku>/", catalogue.ProductDetail.as_view(), name="product"),
     path("api/inventory/stock/", inventory.StockList.as_view()),

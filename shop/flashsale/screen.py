@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from shop.flashsale.figures import Figures, Latency
+from shop.flashsale.mix_figures import MixFigures
 from shop.flashsale.sale import Listener
 
 COLUMNS = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -34,7 +35,11 @@ def watched(console: Console, buyers: int) -> Iterator[Listener]:
 
 
 def show(
-    console: Console, figures: Figures, listener: Listener, *, faults: Mapping[str, int] = MappingProxyType({})
+    console: Console,
+    figures: Figures | MixFigures,
+    listener: Listener,
+    *,
+    faults: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Print the table.
 
@@ -46,12 +51,16 @@ def show(
         if isinstance(value, Latency):
             for percentile, milliseconds in asdict(value).items():
                 table.add_row(f"{name.removesuffix(' ms')} {percentile}", f"{milliseconds:,} ms")
+        elif isinstance(value, dict):
+            for code, count in value.items():
+                table.add_row(f"cancelled: {code.replace('_', ' ')}", f"{count:,}")
         elif isinstance(value, int | float):
             table.add_row(name, f"{value:,}")
     table.add_section()
     for kind, count in faults.items():
         table.add_row(kind.replace("_", " "), f"{count:,}")
     console.print(table)
-    console.print(CLOCKS, style="dim")
+    if isinstance(figures, Figures):
+        console.print(CLOCKS, style="dim")
     for code, count in listener.refused.most_common():
         console.print(f"refused: {count} × {code}")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from inventory.events import InventoryLockFailed, Shortage
 from orders import services
 from orders.events import CancelledByMember, OutOfStock, TimedOut
-from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel, UnableToConfirm
+from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel
 from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
@@ -132,13 +132,6 @@ def test_a_key_whose_request_was_refused_is_free(ready: Shop) -> None:
 
 
 # Deciding
-
-
-def test_a_confirmed_order_cannot_be_confirmed_again(ready: Shop) -> None:
-    order = ready.place(("phone", 1))
-    ready.drain()
-    with pytest.raises(UnableToConfirm):
-        ready.order(order).confirm(at=timezone.now())
 
 
 def test_an_order_that_is_not_there_cannot_be_cancelled(ready: Shop) -> None:

@@ -183,7 +183,7 @@ def test_an_event_cannot_be_declared_with_a_field_that_refuses_a_newer_producer_
 def test_a_reason_is_read_as_what_it_is_and_one_that_is_not_understood_as_unknown() -> None:
     assert read_reason({"code": "timed_out", "by": "the sweep"}) == TimedOut()
     assert read_reason({"code": "out_of_stock", "lines": []}) == OutOfStock(lines=())
-    for news in ({"code": "credit_refused", "missing": 5}, {"code": "out_of_stock", "lines": 3}, {"code": 7}, {}):
+    for news in ({"code": "suspicious", "score": 5}, {"code": "out_of_stock", "lines": 3}, {"code": 7}, {}):
         reason = read_reason(news)
         assert isinstance(reason, UnknownReason), news
         shown = reason.shown()

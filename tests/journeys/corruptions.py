@@ -9,6 +9,11 @@ SELECT lane, {type}, key, {data}, headers FROM {context}_outboxevent WHERE {wher
 """
 
 # Its position stays taken, so that the lane's end stays where it is.
+CONFIRM = (
+    "UPDATE orders_order SET status = 'confirmed', granted = participants, confirmed_at = now() "
+    "WHERE id = %(undelivered)s"
+)
+
 LOSE = "UPDATE {context}_outboxevent SET type = 'lost' WHERE {where}"
 
 GIVEN_UP = """
@@ -117,7 +122,8 @@ CORRUPTIONS = {
     ),
     "an order is confirmed and told so without stock": (
         "orders",
-        "UPDATE orders_order SET status = 'confirmed', confirmed_at = now() WHERE id = %(undelivered)s;"
+        CONFIRM
+        + ";"
         + EVENT_LIKE.format(
             context="orders", type="'orders.order-confirmed'", data="'{}'", where="key = %(undelivered)s"
         ),
@@ -125,7 +131,7 @@ CORRUPTIONS = {
     ),
     "an order is confirmed and tells nobody": (
         "orders",
-        "UPDATE orders_order SET status = 'confirmed', confirmed_at = now() WHERE id = %(undelivered)s",
+        CONFIRM,
         {"orders.announced", "orders.answers"},
     ),
     "an answered order is open again": (
@@ -135,8 +141,8 @@ CORRUPTIONS = {
     ),
     "a confirmed order whose stock was refused": (
         "orders",
-        "UPDATE orders_order SET status = 'shipped', reason_data = NULL, cancelled_at = NULL, confirmed_at = now() "
-        "WHERE id = %(short)s",
+        "UPDATE orders_order SET status = 'shipped', granted = participants, reason_data = NULL, cancelled_at = NULL, "
+        "confirmed_at = now() WHERE id = %(short)s",
         {"orders.announced", "orders.answers"},
     ),
     "an order is cancelled for other short lines": (

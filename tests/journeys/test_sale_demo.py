@@ -88,7 +88,7 @@ def test_a_second_demo_ends_well_right_after_the_first_was_killed(instance: str,
     finally:
         killed.kill()
         killed.communicate()
-    second = start(instance, tmp_path / "demo.json", "--no-chaos", buyers=40)
+    second = start(instance, tmp_path / "demo.json", "--no-chaos", "--no-mix", buyers=40)
     try:
         output = lines_until(second, "valkey runs as pid")
         servers = re.findall(r"(postgres|valkey) runs as pid (\d+)", output)
@@ -130,6 +130,10 @@ def test_everything_breaks_while_the_buyers_order_and_nothing_is_lost_or_sold_tw
     assert (result["accepted"], result["confirmed"], result["cancelled"], result["audit"]) == (40, 7, 33, "ok")
     assert (result["oversold"], result["undecided"], result["duplicated"]) == (0, 0, 0)
     assert result["retries"] > 0, "nobody noticed that PostgreSQL was away"
+    mix = result["mix"]
+    assert mix["faults"] == dict.fromkeys(Kind, 1), output
+    assert (mix["accepted"] + mix["refused"], mix["undecided"], mix["missing"]) == (20, 0, 0)
+    assert mix["shipped"] > 0
     for words in ("SIGKILL beat", "SIGSTOP", "SIGCONT", "FLUSHALL", "PostgreSQL runs again"):
         assert re.search(rf"^ +\d+\.\d s  {words}", output, re.MULTILINE), output
     assert "worker killed" in output
@@ -153,7 +157,7 @@ def test_a_demo_that_is_interrupted_twice_while_postgres_is_down_kills_everythin
     instance: str, tmp_path: Path
 ) -> None:
     lifecycle.stop(instance)
-    demo = start(instance, tmp_path / "demo.json", "--seed", POSTGRES_FIRST, buyers=500)
+    demo = start(instance, tmp_path / "demo.json", "--seed", POSTGRES_FIRST, "--no-mix", buyers=500)
     try:
         lines_until(demo, "PostgreSQL: immediate shutdown")
         pids = read(instance_folder(instance) / "stack.json")["pids"]

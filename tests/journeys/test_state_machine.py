@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from inventory.services import receive_stock
 from orders import services
-from orders.models import Order, Status, UnableToCancel
+from orders.models import Order, Status, UnableToCancel, UnableToReturn, UnableToShip
+from orders.policies import Wanted
 from shop.console.audit import audit
 from shop.messaging import broker, failpoints
 from shop.messaging import models as messaging
@@ -100,6 +101,28 @@ class Journey(RuleBasedStateMachine):
         with suppress(UnableToCancel):
             for order in one_of(self.orders, which):
                 self.shop.cancel(order)
+
+    @rule(which=any_one)
+    def ship(self, which: int) -> None:
+        with suppress(UnableToShip):
+            for order in one_of(self.orders, which):
+                services.ship_order(order_id=order.pk, at=timezone.now())
+
+    @rule(which=any_one, sku=st.sampled_from(("phone", "case")))
+    def take_back(self, which: int, sku: str) -> None:
+        """One piece, if the order was shipped and has so much left."""
+        with suppress(UnableToReturn):
+            for order in one_of(self.orders, which):
+                services.return_goods(order_id=order.pk, lines=[Wanted(sku, 1)], at=timezone.now())
+
+    @rule(which=any_one, fates=fates)
+    def live_on(self, which: int, fates: list[str]) -> None:
+        """An order is decided, shipped and comes back, if nothing happens to it: single rules rarely meet like that."""
+        self.drain()
+        self.ship(which)
+        self.flow(fates)
+        self.take_back(which, "phone")
+        self.take_back(which, "case")
 
     @rule(which=any_one)
     def expire(self, which: int) -> None:
