@@ -20,7 +20,12 @@ from shop.values import SKU_PATTERN, SKU_RULE
 
 LEDGER_ROWS = 50  # movements that an item's page shows
 
-COLOURS = {Claim.Status.LOCKED: "success", Claim.Status.FAILED: "danger", Claim.Status.RELEASED: ""}
+COLOURS = {
+    Claim.Status.LOCKED: "success",
+    Claim.Status.FAILED: "danger",
+    Claim.Status.RELEASED: "",
+    Claim.Status.SHIPPED: "primary",
+}
 
 
 class ReceiveForm(Dialog):
@@ -136,7 +141,13 @@ def received(form: Dialog) -> dict[str, Any]:
 
 def kind(move: StockMovement) -> str:
     """Render a movement's kind as a badge."""
-    colours = {policies.RECEIVED: "success", policies.RESERVED: "info", policies.ADJUSTED: "warning"}
+    colours = {
+        policies.RECEIVED: "success",
+        policies.RESERVED: "info",
+        policies.SHIPPED: "primary",
+        policies.RETURNED: "success",
+        policies.ADJUSTED: "warning",
+    }
     return badge(move.kind, colours.get(move.kind, ""))
 
 
@@ -221,10 +232,11 @@ class ClaimPage(ReadOnlyPage):
             row.held = by_claim.get(row.pk, [])  # type: ignore[attr-defined]
 
     def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
-        reservations = [(page_link("inventory_stockitem", each.sku), each.quantity) for each in row.held]
-        title = "Reservations" if row.status == Claim.Status.LOCKED else "Reservations (released)"
+        reservations = [(page_link("inventory_stockitem", each.sku), each.quantity, each.returned) for each in row.held]
+        title = "Reservations" if row.status == Claim.Status.LOCKED else f"Reservations ({row.status})"
+        headers = ("SKU", "Quantity", "Returned")
         return [
-            Panel(title=title, headers=("SKU", "Quantity"), rows=reservations, empty="Nothing was reserved."),
+            Panel(title=title, headers=headers, rows=reservations, empty="Nothing was reserved."),
             timeline("inventory", row.key, title="Answers", moments=[("answered", row.answered_at)]),
         ]
 

@@ -1,6 +1,6 @@
 """Commands on the stock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,10 @@ from django.db import connections, transaction
 from inventory.models import Claim, Reservation, StockItem
 from inventory.policies import needs_of, shortages
 from shop.errors import NotFound
+from shop.logs import get_logger
 from shop.messaging.aggregates import Aggregate, store
+
+log = get_logger(__name__)
 
 
 class StockRoom:
@@ -50,9 +53,38 @@ class StockRoom:
     def release(self, *, order_id: UUID, at: datetime) -> None:
         """Put what the order holds back on sale. An order that is not known yet will get nothing."""
         self.void(order_id=order_id, at=at)
-        if self.claims[order_id].release():
+        claim = self.claims[order_id]
+        if claim.status == Claim.Status.SHIPPED:
+            log.error("cancelled, though it was shipped", order=str(order_id))
+        if claim.release():
             for reservation in self.reservations.get(order_id, ()):
                 self.items[reservation.sku].release(reservation.quantity, order_id=order_id, at=at)
+
+    def ship(self, *, order_id: UUID, at: datetime) -> None:
+        """Let what the order holds leave, once. Where it holds nothing, that is logged and left for the audit."""
+        claim = self.claims.get(order_id)
+        if claim is not None and claim.ship():
+            for reservation in self.reservations.get(order_id, ()):
+                self.items[reservation.sku].ship(reservation.quantity, order_id=order_id, at=at)
+        elif claim is None or claim.status != Claim.Status.SHIPPED:
+            log.error("shipped, though nothing is reserved", order=str(order_id), claim=claim and claim.status)
+
+    def take_back(self, *, order_id: UUID, totals: Mapping[str, int], at: datetime) -> None:
+        """Put on sale what came back of a shipped order. What does not fit is logged and left for the audit.
+
+        :param totals: by SKU, of all returns of the order so far: a repeated or older return changes nothing.
+        """
+        claim = self.claims.get(order_id)
+        if claim is None or claim.status != Claim.Status.SHIPPED:
+            log.error("returned, though nothing was shipped", order=str(order_id), claim=claim and claim.status)
+            return
+        reservations = {reservation.sku: reservation for reservation in self.reservations.get(order_id, ())}
+        if strangers := totals.keys() - reservations.keys():
+            log.error("returned, though it was not reserved", order=str(order_id), skus=sorted(strangers))
+        for sku in sorted(reservations.keys() & totals.keys()):
+            more = claim.take_back(reservations[sku], total=totals[sku])
+            if more:
+                self.items[sku].take_back(more, order_id=order_id, at=at)
 
     def void(self, *, order_id: UUID, at: datetime) -> None:
         """Give an order nothing, now or later, unless it is known already."""

@@ -203,11 +203,11 @@ def cancel(order_id: UUID) -> Order:
 class ProductCopyPage(ReadOnlyPage):
     """The orders context's copy of a product."""
 
-    list_display = ("sku", "name", "category", "amount", "listed")
+    list_display = ("sku", "name", "category", "amount", "listed", "sold_out")
     search_fields = ("sku",)
     search_help_text = "SKU, exactly"
     ordering = ("sku",)
-    fields = ("sku", "name", ("category", "amount"), "listed")
+    fields = ("sku", "name", ("category", "amount"), ("listed", "sold_out"))
 
     @admin.display(description="price")
     def amount(self, row: ProductCopy) -> str:

@@ -354,13 +354,14 @@ class IdempotencyKey(idempotency.IdempotencyKey):
 
 
 class ProductCopy(models.Model):
-    """The fields of a product that pricing needs, copied from the catalogue's events."""
+    """The fields of a product that taking an order needs, copied from the catalogue's and the inventory's events."""
 
     sku = models.CharField("SKU", max_length=64, primary_key=True)
     name = models.CharField(max_length=200)
     category = models.CharField(max_length=100, blank=True)
     price = models.PositiveBigIntegerField()
     listed = models.BooleanField()
+    sold_out = models.BooleanField(default=False, db_default=False, help_text="A courtesy: reservations decide.")
 
     class Meta:
         ordering = ("sku",)

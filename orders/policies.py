@@ -78,6 +78,7 @@ class Offer(Protocol):
     category: str
     price: int
     listed: bool
+    sold_out: bool
 
 
 def merge(lines: Sequence[Wanted]) -> list[Wanted]:
@@ -96,6 +97,9 @@ def faults(lines: Sequence[Wanted], offers: Mapping[str, Offer]) -> list[dict[st
             refused.append({"sku": sku, "code": "unknown_product", "detail": f"There is no product {sku!r}."})
         elif not offers[sku].listed:
             refused.append({"sku": sku, "code": "not_listed", "detail": f"{offers[sku].name} is not for sale now."})
+        elif offers[sku].sold_out:
+            detail = f"{offers[sku].name} is sold out. Order without it, or try again when it is back in stock."
+            refused.append({"sku": sku, "code": "sold_out", "detail": detail})
     return refused
 
 

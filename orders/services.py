@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -158,6 +158,16 @@ def settle(answers: Iterable[tuple[UUID, Refusal | None]], orders: Iterable[UUID
         order_id, status = late[0]
         log.info("late answers", participant=participant, orders=len(late), first=str(order_id), status=status)
     store(*changed.values())
+
+
+def note_availability(sold_out: Mapping[str, bool]) -> None:
+    """Note of products whether they are sold out, by SKU; unknown ones are passed over. Call it in a transaction."""
+    copies = ProductCopy.objects.filter(pk__any_of=list(sold_out)).order_by("sku").select_for_update()
+    differing = [copy.sku for copy in copies if copy.sold_out != sold_out[copy.sku]]
+    for value in (True, False):
+        changed = [sku for sku in differing if sold_out[sku] is value]
+        if changed:
+            ProductCopy.objects.filter(pk__any_of=changed).update(sold_out=value)
 
 
 def cancel_order(*, order_id: UUID, reason: KnownReason, at: datetime) -> Order:

@@ -7,7 +7,14 @@ from celery import shared_task
 from django.conf import settings
 from django.db import models
 
-from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
+from inventory.events import (
+    Availability,
+    InventoryAnswer,
+    InventoryLocked,
+    InventoryLockFailed,
+    StockDepleted,
+    StockReplenished,
+)
 from orders import services
 from orders.events import CreditTooLow, OutOfStock, Refusal, Short
 from orders.models import IdempotencyKey, MemberCopy, ProductCopy
@@ -79,6 +86,17 @@ def copy_products(batch: Batch) -> None:
             case ProductDelisted(sku=sku) if sku in copies:
                 copies[sku].listed = False
     _upsert(copies, "sku", ["name", "category", "price", "listed"])
+
+
+@consumes("inventory", StockDepleted, StockReplenished, name="availability")
+def follow_stock(batch: Batch) -> None:
+    """Note which products are sold out, so that an order for them is refused at once.
+
+    A courtesy: a product that is unknown here is passed over, and an order that is taken in by mistake is decided by
+    its reservation. Of each product the last event counts.
+    """
+    sold_out = {event.sku: isinstance(event, StockDepleted) for event in batch.of(Availability)}
+    services.note_availability(sold_out)
 
 
 @consumes("members", MemberJoined, MemberChanged)

@@ -29,6 +29,15 @@ PRODUCTS = 'SELECT sku COLLATE "C" AS key, name, category, price, listed FROM {t
 
 MEMBERS = 'SELECT {id}::text COLLATE "C" AS key, {fields} FROM {table} ORDER BY 1'
 
+AVAILABILITY_ANNOUNCED = f"""
+SELECT DISTINCT ON (key) key, type = 'inventory.stock-depleted' AS sold_out FROM (
+    SELECT key COLLATE "C" AS key, position, type FROM inventory_outboxevent AS e {UP_TO}
+    WHERE type IN ('inventory.stock-depleted', 'inventory.stock-replenished')
+) AS announced ORDER BY key, position DESC
+"""
+
+CLOSED = 'SELECT sku COLLATE "C" AS key FROM orders_productcopy WHERE sold_out ORDER BY 1'
+
 ITEMS = 'SELECT sku COLLATE "C" AS key FROM inventory_stockitem ORDER BY 1'
 
 
@@ -80,6 +89,21 @@ def member_names(evidence: Evidence) -> Iterator[Finding]:
     return evidence.beside_letters(differing, ("readmodel", "members"))
 
 
+# The other way round proves nothing: that a product is sold out may have been heard before its copy was there.
+@invariant("orders.sold_out", "Orders refuse a product as sold out only if the inventory last said that it is.")
+def sold_out(evidence: Evidence) -> Iterator[Finding]:
+    announced = evidence.log["inventory"].stream(
+        AVAILABILITY_ANNOUNCED, evidence.cursors("orders.availability", "inventory")
+    )
+    closed = evidence.state["orders"].stream(CLOSED)
+    wrongly = (
+        (sku, {"sku": sku, "fault": "refused as sold out, though the inventory did not say so last"})
+        for sku, last, copy in side_by_side(announced, closed)
+        if copy is not None and not (last and last["sold_out"])
+    )
+    return evidence.beside_letters(wrongly, ("orders.availability", "inventory"))
+
+
 @invariant("stock.items", "Each product that the inventory heard of has a stock item.")
 def stock_items(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.log["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.cursors("inventory", "catalogue"))
@@ -97,5 +121,6 @@ FAMILIES = (
     Family(
         "copies of products", Needs(state=("orders", "inventory"), log=("catalogue",)), (product_copies, stock_items)
     ),
+    Family("gates", Needs(state=("orders",), log=("inventory",)), (sold_out,)),
     Family("copies of members", Needs(state=("orders", "readmodel"), log=("members",)), (member_copies, member_names)),
 )
