@@ -170,6 +170,13 @@ class Shop:
     def cancel(self, order: Order) -> Order:
         return orders.cancel_order(order_id=order.pk, reason=CancelledByMember(), at=timezone.now())
 
+    def ship(self, order: Order) -> Order:
+        return orders.ship_order(order_id=order.pk, at=timezone.now())
+
+    def take_back(self, order: Order, *lines: tuple[str, int]) -> Order:
+        """Have goods of the order come back."""
+        return orders.return_goods(order_id=order.pk, lines=[Wanted(*line) for line in lines], at=timezone.now())
+
     # Time and messages
 
     def scan(self, *labels: str) -> int:

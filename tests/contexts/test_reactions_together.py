@@ -16,8 +16,24 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
-from orders.events import Line, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent
+from inventory.events import (
+    Availability,
+    InventoryAnswer,
+    InventoryLocked,
+    InventoryLockFailed,
+    StockDepleted,
+    StockReplenished,
+)
+from orders.events import (
+    Line,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderEvent,
+    OrderReturned,
+    OrderShipped,
+    Returned,
+)
 from orders.models import Order
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
 from shop.members.events import MemberChanged, MemberEvent, MemberJoined
@@ -102,7 +118,7 @@ def travelled(source: str, position: int, event: Event) -> Any:
     match event:
         case OrderEvent(order_id=key) | InventoryAnswer(order_id=key) | MemberEvent(member_id=key):
             pass
-        case ProductEvent(sku=key):
+        case ProductEvent(sku=key) | Availability(sku=key):
             pass
     time = timezone.now().isoformat()
     return cloud_event(
@@ -125,12 +141,17 @@ def of_orders(random: Random, key: int, number: int) -> Event:
     member_id = random.randrange(number * STEP, number * STEP + WIDTH)
     created = OrderCreated(order_id=order_id, member_id=member_id, lines=lines, total=2, currency="CNY", placed_at=now)
     confirmed = OrderConfirmed(order_id=order_id, at=now)
-    return random.choice([created, created, confirmed, OrderCancelled(order_id=order_id, reason={}, at=now)])
+    cancelled = OrderCancelled(order_id=order_id, reason={}, at=now)
+    back = tuple(Returned(sku=line.sku, quantity=1) for line in lines)
+    returned = OrderReturned(order_id=order_id, lines=back, refunded=1, at=now)
+    shipped = OrderShipped(order_id=order_id, at=now)
+    return random.choice([created, created, confirmed, cancelled, shipped, returned])
 
 
 def of_inventory(random: Random, key: int, number: int) -> Event:
-    order_id = UUID(int=key)
-    return random.choice([InventoryLocked(order_id=order_id), InventoryLockFailed(order_id=order_id, short=())])
+    order_id, sku = UUID(int=key), f"sku-{key}"
+    answers = [InventoryLocked(order_id=order_id), InventoryLockFailed(order_id=order_id, short=())]
+    return random.choice([*answers, StockDepleted(sku=sku), StockReplenished(sku=sku)])
 
 
 def of_catalogue(random: Random, key: int, number: int) -> Event:

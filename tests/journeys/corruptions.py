@@ -1,6 +1,7 @@
 """Ways to break the databases, each with the names of the invariants that it breaks.
 
-``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s`` and ``%(undelivered)s`` are orders of each kind.
+``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s``, ``%(shipped)s`` (a part of it came back) and
+``%(undelivered)s`` are orders of each kind.
 """
 
 EVENT_LIKE = """
@@ -73,6 +74,51 @@ CORRUPTIONS = {
         "inventory",
         "UPDATE inventory_claim SET status = 'released' WHERE order_id = %(confirmed)s",
         {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
+    "a shipment is lost from the ledger": (
+        "inventory",
+        "DELETE FROM inventory_stockmovement WHERE order_id = %(shipped)s AND kind = 'shipped'",
+        {"stock.ledger", "stock.moved"},
+    ),
+    "a return is counted twice": (
+        "inventory",
+        "INSERT INTO inventory_stockmovement (sku, kind, quantity, order_id, at, note) SELECT sku, kind, quantity, "
+        "order_id, at, note FROM inventory_stockmovement WHERE order_id = %(shipped)s AND kind = 'returned'",
+        {"stock.ledger", "stock.moved"},
+    ),
+    "what came back is forgotten": (
+        "inventory",
+        "UPDATE inventory_reservation SET returned = 0 WHERE claim_id = %(shipped)s",
+        {"stock.moved", "claims.orders"},
+    ),
+    "more came back than was returned": (
+        "inventory",
+        "UPDATE inventory_reservation SET returned = 2 WHERE claim_id = %(shipped)s;"
+        "UPDATE inventory_stockmovement SET quantity = 2 WHERE order_id = %(shipped)s AND kind = 'returned';"
+        "UPDATE inventory_stockitem SET available = 2 WHERE sku = 'lamp';"
+        "UPDATE inventory_outboxevent SET data = data || '{\"available\": 2}' WHERE key = 'lamp'",
+        {"claims.orders"},
+    ),
+    "what was shipped is held again": (
+        "inventory",
+        "UPDATE inventory_claim SET status = 'locked' WHERE order_id = %(shipped)s",
+        {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
+    "what was not shipped left": (
+        "inventory",
+        "UPDATE inventory_claim SET status = 'shipped' WHERE order_id = %(confirmed)s",
+        {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
+    "a product is said to be sold out that is not": (
+        "inventory",
+        "UPDATE inventory_outboxevent SET type = 'inventory.stock-depleted' "
+        "WHERE key = 'phone' AND type = 'inventory.stock-replenished'",
+        {"stock.availability"},
+    ),
+    "a product is refused as sold out though it is not": (
+        "orders",
+        "UPDATE orders_productcopy SET sold_out = true WHERE sku = 'phone'",
+        {"orders.sold_out"},
     ),
     "an order is claimed for before it was heard of": (
         "inventory",

@@ -22,6 +22,7 @@ class Orders(NamedTuple):
     confirmed: Order
     short: Order
     cancelled: Order
+    shipped: Order
     undelivered: Order
 
 
@@ -42,16 +43,20 @@ def _placed(shop: Shop) -> Orders:
     shop.sell("phone", stock=3)
     shop.sell("case", stock=1)
     shop.sell("cover")
+    shop.sell("lamp", stock=2)
     shop.drain()
     confirmed = shop.place(("phone", 2), member_id=member.pk, key="one")
     short = shop.place(("phone", 2), ("case", 5), member_id=member.pk)
     cancelled = shop.place(("case", 1), member_id=member.pk)
+    shipped = shop.place(("lamp", 2), member_id=member.pk)
     shop.drain()
     shop.cancel(cancelled)
+    shop.ship(shipped)
+    shop.take_back(shipped, ("lamp", 1))
     shop.drain()
     undelivered = shop.place(("phone", 1), member_id=member.pk)
     assert audit().broken == []
-    return Orders(confirmed, short, cancelled, undelivered)
+    return Orders(confirmed, short, cancelled, shipped, undelivered)
 
 
 @pytest.fixture
