@@ -1,6 +1,6 @@
 """The orders context's reactions to other contexts' events, and its periodic tasks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,11 +13,12 @@ from inventory.events import (
     InventoryAnswer,
     InventoryLocked,
     InventoryLockFailed,
+    Shortage,
     StockDepleted,
     StockReplenished,
 )
 from orders import services
-from orders.events import CreditTooLow, OutOfStock, Refusal, Short
+from orders.events import AllotmentExhausted, CreditTooLow, OutOfStock, Refusal, Short
 from orders.models import CampaignCopy, IdempotencyKey, MemberCopy, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
 from shop.databases import database_time
@@ -66,11 +67,18 @@ def _settle(batch: Batch, kind: type[A], refusal: Callable[[A], Refusal | None],
     )
 
 
-def _shortage(answer: InventoryAnswer) -> OutOfStock | None:
+def _shortage(answer: InventoryAnswer) -> OutOfStock | AllotmentExhausted | None:
     if not isinstance(answer, InventoryLockFailed):
         return None
-    short = (Short(sku=line.sku, requested=line.requested, available=line.available) for line in answer.short)
-    return OutOfStock(lines=tuple(short))
+    short, exhausted = _short_lines(answer.short), _short_lines(answer.exhausted)
+    beyond = AllotmentExhausted(sku=exhausted[0].sku, lines=exhausted) if exhausted else None
+    if not short and beyond is not None:
+        return beyond
+    return OutOfStock(lines=short, also=() if beyond is None else (msgspec.to_builtins(beyond),))
+
+
+def _short_lines(lines: Iterable[Shortage]) -> tuple[Short, ...]:
+    return tuple(Short(sku=line.sku, requested=line.requested, available=line.available) for line in lines)
 
 
 def _missing_credit(answer: CreditMovement) -> CreditTooLow | None:

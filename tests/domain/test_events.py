@@ -54,7 +54,7 @@ FIELDS = {
     "catalogue.product-changed": "sku name category price listed",
     "catalogue.product-delisted": "sku",
     "catalogue.product-listed": "sku",
-    "inventory.inventory-lock-failed": "order_id short",
+    "inventory.inventory-lock-failed": "order_id short exhausted",
     "inventory.inventory-locked": "order_id",
     "inventory.stock-changed": "sku available reserved",
     "inventory.stock-depleted": "sku",
