@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from inventory import policies, services
-from inventory.models import Claim, Reservation, StockItem, StockMovement
+from inventory.models import Allotment, Claim, Reservation, StockItem, StockMovement
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, list_link, moment, more, page_link
@@ -212,6 +212,26 @@ class StockMovementPage(ReadOnlyPage):
         return cause(row)
 
 
+@admin.register(Allotment)
+class AllotmentPage(ReadOnlyPage):
+    """How much of each campaign is taken."""
+
+    list_display = ("campaign_id", "sku", "allotment", "taken", "left")
+    search_fields = ("campaign_id",)
+    search_help_text = "Campaign id, exactly"
+    empty = "Nothing was sold in a campaign yet."
+    ordering = ("-campaign_id",)
+    fields = ("campaign_id", "sku", ("allotment", "taken"), "left", "origin")
+
+    @admin.display
+    def left(self, row: Allotment) -> int:
+        return row.left
+
+    @admin.display(description="in marketing")
+    def origin(self, row: Allotment) -> str:
+        return page_link("marketing_campaign", row.pk, "The campaign")
+
+
 @admin.register(Claim)
 class ClaimPage(ReadOnlyPage):
     """What an order claims of the stock, and the answer it got."""
@@ -250,7 +270,11 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display
     def short_lines(self, row: Claim) -> str:
-        lines = (f"{line['sku']}: {line['requested']} requested, {line['available']} available" for line in row.short)
+        lines = [f"{line['sku']}: {line['requested']} requested, {line['available']} available" for line in row.short]
+        lines += [
+            f"{line['sku']}: {line['requested']} requested, {line['available']} left of the campaign"
+            for line in row.exhausted
+        ]
         return "; ".join(lines) or NOTHING
 
     @admin.display(description="answered at (UTC)")

@@ -28,9 +28,11 @@ class InventoryLocked(InventoryAnswer):
 
 @event("inventory.inventory-lock-failed")
 class InventoryLockFailed(InventoryAnswer):
-    """Nothing is reserved for the order, because these of its lines are short."""
+    """Nothing is reserved for the order, because these of its lines are short, or their campaigns are."""
 
     short: tuple[Shortage, ...]
+    exhausted: tuple[Shortage, ...] = ()
+    """Lines that exceed what is left of their campaign's allotment, which is ``available``."""
 
 
 @event("inventory.stock-changed")

@@ -52,6 +52,7 @@ class Claim(Aggregate):
     order_id = models.UUIDField(primary_key=True)
     status = models.CharField(max_length=10, choices=Status)
     short = models.JSONField("short lines", default=list, blank=True)
+    exhausted = models.JSONField("lines beyond their campaign's allotment", default=list, db_default=[], blank=True)
     answered_at = models.DateTimeField()
 
     mutable = ("status",)
@@ -78,9 +79,17 @@ class Claim(Aggregate):
         return claim
 
     @classmethod
-    def fail(cls, *, order_id: UUID, short: tuple[Shortage, ...], at: datetime) -> "Claim":
-        """Refuse the order, because these lines are short."""
-        claim = cls(order_id=order_id, status=cls.Status.FAILED, short=msgspec.to_builtins(short), answered_at=at)
+    def fail(
+        cls, *, order_id: UUID, short: tuple[Shortage, ...], exhausted: tuple[Shortage, ...] = (), at: datetime
+    ) -> "Claim":
+        """Refuse the order, because these lines are short, or exceed what is left of their campaigns."""
+        claim = cls(
+            order_id=order_id,
+            status=cls.Status.FAILED,
+            short=msgspec.to_builtins(short),
+            exhausted=msgspec.to_builtins(exhausted),
+            answered_at=at,
+        )
         claim.answer()
         return claim
 
@@ -97,7 +106,11 @@ class Claim(Aggregate):
             self.record(InventoryLocked(order_id=self.order_id))
         elif self.refused:
             self.record(
-                InventoryLockFailed(order_id=self.order_id, short=msgspec.convert(self.short, tuple[Shortage, ...]))
+                InventoryLockFailed(
+                    order_id=self.order_id,
+                    short=msgspec.convert(self.short, tuple[Shortage, ...]),
+                    exhausted=msgspec.convert(self.exhausted, tuple[Shortage, ...]),
+                )
             )
 
     def release(self) -> bool:
@@ -131,7 +144,7 @@ class Claim(Aggregate):
     @property
     def refused(self) -> bool:
         """Whether the answer was no. Up to 1.0 a refused claim became released: its short lines tell."""
-        return self.status == self.Status.FAILED or bool(self.short)
+        return self.status == self.Status.FAILED or bool(self.short or self.exhausted)
 
     @property
     def outcome(self) -> Status:
@@ -147,6 +160,7 @@ class Reservation(models.Model):
     quantity = models.PositiveIntegerField()
     # Not a PositiveIntegerField: to add one, its constraint would be checked on every row under an exclusive lock.
     returned = models.IntegerField(default=0, db_default=0, help_text="Of all returns of the order so far.")
+    campaign_id = models.UUIDField("campaign", null=True, blank=True)
 
     mutable = ("returned",)
 
@@ -162,6 +176,33 @@ class Reservation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.sku}"
+
+
+class Allotment(models.Model):
+    """How many units of a campaign are taken by reservations, live or shipped. See :mod:`inventory.campaigns`."""
+
+    campaign_id = models.UUIDField("campaign", primary_key=True)
+    sku = models.CharField("SKU", max_length=64)
+    allotment = models.BigIntegerField()
+    taken = models.BigIntegerField(default=0)
+
+    mutable = ("taken",)
+
+    class Meta:
+        ordering = ("-campaign_id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(taken__gte=0, taken__lte=models.F("allotment")), name="inventory_allotment_taken"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.taken} of {self.allotment}"
+
+    @property
+    def left(self) -> int:
+        """Units that can still be bought of the campaign."""
+        return self.allotment - self.taken
 
 
 class StockItem(Announced):

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.conf import settings
 
+from inventory.campaigns import Sold
 from inventory.models import IdempotencyKey
 from inventory.services import StockRoom, items_for
 from orders.events import OrderCancelled, OrderCreated, OrderEvent, OrderReturned, OrderShipped
@@ -25,6 +26,12 @@ def reserve_stock(batch: Batch) -> None:
     room = StockRoom(
         orders=[event.order_id for event in batch.of(OrderEvent)],
         skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
+        sold=[
+            Sold(line.campaign.id, line.sku, line.campaign.allotment)
+            for order in batch.of(OrderCreated)
+            for line in order.lines
+            if line.campaign is not None
+        ],
     )
     now = database_time("inventory")
     for received in batch:
@@ -32,7 +39,9 @@ def reserve_stock(batch: Batch) -> None:
             case OrderCreated(order_id=order_id) if received.annulled:
                 room.void(order_id=order_id, at=now)
             case OrderCreated(order_id=order_id, lines=lines):
-                room.reserve(order_id=order_id, lines=((line.sku, line.quantity) for line in lines), at=now)
+                wanted = [(line.sku, line.quantity) for line in lines]
+                sold_in = {line.sku: line.campaign.id for line in lines if line.campaign is not None}
+                room.reserve(order_id=order_id, lines=wanted, sold_in=sold_in, at=now)
             case OrderCancelled(order_id=order_id):
                 room.release(order_id=order_id, at=now)
             case OrderShipped(order_id=order_id):

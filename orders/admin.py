@@ -12,8 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from orders import services
-from orders.events import AnyReason, CancelledByStaff, CreditTooLow, OutOfStock, UnknownReason, read_reason
-from orders.models import MemberCopy, Order, ProductCopy, Status
+from orders.events import (
+    AllotmentExhausted,
+    AnyReason,
+    CancelledByStaff,
+    CreditTooLow,
+    OutOfStock,
+    UnknownReason,
+    read_reason,
+)
+from orders.models import CampaignCopy, MemberCopy, Order, ProductCopy, Status
 from orders.policies import Wanted
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage, confirmed, each
@@ -71,13 +79,14 @@ class OrderPage(ReadOnlyPage):
                 page_link("orders_productcopy", line.sku),
                 line.name,
                 format_money(line.price, row.currency),
+                page_link("orders_campaigncopy", line.campaign_id, "campaign") if line.campaign_id else NOTHING,
                 line.quantity,
                 returned.get(line.sku, 0),
                 format_money(line.price * line.quantity, row.currency),
             )
             for line in row.lines.all()
         ]
-        headers = ("SKU", "Product", "Price", "Quantity", "Returned", "Amount")
+        headers = ("SKU", "Product", "Price", "Sold in", "Quantity", "Returned", "Amount")
         return [
             Panel(title="Lines", headers=headers, rows=lines),
             timeline("orders", row.key, title="Timeline", moments=row.history),
@@ -182,7 +191,7 @@ CANCELLED = "Cancelled for the shop."
 def shown_reason(reason: AnyReason, currency: str) -> str:
     """Write in words why an order was cancelled, with whatever else was refused."""
     match reason:
-        case OutOfStock(lines=lines):
+        case OutOfStock(lines=lines) | AllotmentExhausted(lines=lines):
             values = "; ".join(f"{line.sku}: {line.requested} requested, {line.available} available" for line in lines)
         case CreditTooLow(missing=missing):
             values = f"{format_money(missing, currency)} missing."
@@ -212,6 +221,40 @@ class ProductCopyPage(ReadOnlyPage):
     @admin.display(description="price")
     def amount(self, row: ProductCopy) -> str:
         return format_money(row.price, settings.CURRENCY)
+
+
+@admin.register(CampaignCopy)
+class CampaignCopyPage(ReadOnlyPage):
+    """The orders context's copy of a campaign."""
+
+    list_display = ("campaign_id", "sku", "amount", "starts", "ends", "state")
+    search_fields = ("campaign_id", "sku")
+    search_help_text = "Campaign id or SKU, exactly"
+    ordering = ("-campaign_id",)
+    fields = (
+        "campaign_id",
+        ("sku", "amount"),
+        ("starts", "ends"),
+        ("limit_per_member", "allotment"),
+        "state",
+        "origin",
+    )
+
+    @admin.display(description="sale price")
+    def amount(self, row: CampaignCopy) -> str:
+        return format_money(row.price, settings.CURRENCY)
+
+    @admin.display(description="starts at (UTC)")
+    def starts(self, row: CampaignCopy) -> str:
+        return moment(row.starts_at)
+
+    @admin.display(description="ends at (UTC)")
+    def ends(self, row: CampaignCopy) -> str:
+        return moment(row.ends_at)
+
+    @admin.display(description="in marketing")
+    def origin(self, row: CampaignCopy) -> str:
+        return page_link("marketing_campaign", row.pk, "The campaign")
 
 
 @admin.register(MemberCopy)

@@ -10,7 +10,15 @@ import msgspec
 from shop.messaging.events import Event, event
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class LineCampaign(msgspec.Struct, frozen=True, kw_only=True):
+    """The campaign that a line was sold in."""
+
+    id: UUID
+    allotment: int
+    """Units that all members together can buy of it."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One product of an order, as it was when the order was placed."""
 
     sku: str
@@ -19,6 +27,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     price: int
     """Minor units per unit sold."""
     quantity: int
+    campaign: LineCampaign | None = None
 
 
 class Short(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +67,16 @@ class OutOfStock(Refusal, frozen=True, kw_only=True, tag="out_of_stock"):
     detail = "There is not enough in stock."
 
 
+class AllotmentExhausted(Refusal, frozen=True, kw_only=True, tag="allotment_exhausted"):
+    """Other members were faster: a campaign has too little left."""
+
+    sku: str
+    """The first line that is refused so."""
+    lines: tuple[Short, ...] = ()
+    """Every line that is; ``available`` is what is left of its campaign."""
+    detail = "There is not enough left of the campaign."
+
+
 class CreditTooLow(Refusal, frozen=True, kw_only=True, tag="credit_refused"):
     """The member's credit does not cover the order's total."""
 
@@ -78,7 +97,7 @@ class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
     detail = "The order could not be decided in time."
 
 
-KnownReason = OutOfStock | CreditTooLow | CancelledByMember | CancelledByStaff | TimedOut
+KnownReason = OutOfStock | AllotmentExhausted | CreditTooLow | CancelledByMember | CancelledByStaff | TimedOut
 
 
 class UnknownReason(msgspec.Struct, frozen=True, kw_only=True):

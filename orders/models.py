@@ -14,6 +14,7 @@ from orders.events import (
     AnyReason,
     KnownReason,
     Line,
+    LineCampaign,
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
@@ -131,12 +132,7 @@ class Order(Aggregate):
             placed_at=at,
             participants=list(participants),
         )
-        order.attach(
-            *(
-                OrderLine(order_id=order.pk, number=number, **msgspec.structs.asdict(line))
-                for number, line in enumerate(lines)
-            )
-        )
+        order.attach(*(OrderLine.of(line, order_id=order.pk, number=number) for number, line in enumerate(lines)))
         order.record(
             OrderCreated(
                 order_id=order.pk,
@@ -247,10 +243,7 @@ class Order(Aggregate):
     @cached_property
     def snapshot(self) -> tuple[Line, ...]:
         """The lines as they were when the order was placed."""
-        return tuple(
-            Line(sku=line.sku, name=line.name, category=line.category, price=line.price, quantity=line.quantity)
-            for line in self.lines.all()
-        )
+        return tuple(line.as_placed() for line in self.lines.all())
 
     @property
     def can_be_cancelled(self) -> bool:
@@ -309,16 +302,46 @@ class OrderLine(models.Model):
     category = models.CharField(max_length=100, blank=True)
     price = models.PositiveBigIntegerField()
     quantity = models.PositiveIntegerField()
+    campaign_id = models.UUIDField("campaign", null=True, blank=True)
+    allotment = models.IntegerField(null=True, blank=True, help_text="Of the campaign.")
 
     class Meta:
         ordering = ("number",)
         constraints = (
             models.UniqueConstraint(fields=("order", "sku"), name="orders_orderline_sku"),
             models.CheckConstraint(condition=models.Q(quantity__gt=0), name="orders_orderline_quantity"),
+            models.CheckConstraint(
+                condition=models.Q(campaign_id__isnull=True, allotment__isnull=True)
+                | models.Q(campaign_id__isnull=False, allotment__isnull=False, allotment__gte=1),
+                name="orders_orderline_campaign",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name}"
+
+    @classmethod
+    def of(cls, line: Line, *, order_id: UUID, number: int) -> "OrderLine":
+        """Make the row of a line."""
+        fields = msgspec.structs.asdict(line)
+        campaign: LineCampaign | None = fields.pop("campaign")
+        if campaign is not None:
+            fields |= {"campaign_id": campaign.id, "allotment": campaign.allotment}
+        return cls(order_id=order_id, number=number, **fields)
+
+    def as_placed(self) -> Line:
+        """Return the line as it was placed."""
+        campaign = None
+        if self.campaign_id is not None and self.allotment is not None:
+            campaign = LineCampaign(id=self.campaign_id, allotment=self.allotment)
+        return Line(
+            sku=self.sku,
+            name=self.name,
+            category=self.category,
+            price=self.price,
+            quantity=self.quantity,
+            campaign=campaign,
+        )
 
 
 class OrderReturn(models.Model):
@@ -369,6 +392,47 @@ class ProductCopy(models.Model):
 
     def __str__(self) -> str:
         return self.sku
+
+
+class CampaignCopy(models.Model):
+    """A campaign, copied from marketing's events. It runs if it is ``scheduled`` and the clock is in its window."""
+
+    campaign_id = models.UUIDField("campaign", primary_key=True)
+    sku = models.CharField("SKU", max_length=64)
+    price = models.PositiveBigIntegerField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    limit_per_member = models.PositiveIntegerField()
+    allotment = models.PositiveIntegerField()
+    state = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ("-campaign_id",)
+        verbose_name_plural = "campaign copies"
+        indexes = (models.Index(fields=("sku", "ends_at"), name="orders_campaigncopy_sku"),)
+
+    def __str__(self) -> str:
+        return str(self.campaign_id)
+
+
+class CampaignTaking(models.Model):
+    """How many units of a campaign a member's orders hold. See :mod:`orders.campaigns`."""
+
+    campaign_id = models.UUIDField("campaign")
+    member_id = models.BigIntegerField("member")
+    taken = models.PositiveBigIntegerField()
+    allowed = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("campaign_id", "member_id"), name="orders_campaigntaking_once"),
+            models.CheckConstraint(
+                condition=models.Q(taken__gte=0, taken__lte=models.F("allowed")), name="orders_campaigntaking_limit"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.taken} of {self.allowed}"
 
 
 class MemberCopy(models.Model):

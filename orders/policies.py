@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
-from orders.events import Line
+from orders.events import Line, LineCampaign
 
 # --- Its life -------------------------------------------------------------------------------------
 
@@ -81,6 +83,20 @@ class Offer(Protocol):
     sold_out: bool
 
 
+class Sale(NamedTuple):
+    """A campaign that runs now, as an order needs it."""
+
+    id: UUID
+    price: int
+    limit: int
+    """Units that a member can buy over the campaign's life."""
+    allotment: int
+    """Units that all members together can buy."""
+
+
+NO_SALES: Mapping[str, Sale] = MappingProxyType({})
+
+
 def merge(lines: Sequence[Wanted]) -> list[Wanted]:
     """Merge lines of one SKU into one, adding up quantities, in the order of first mention."""
     quantities: dict[str, int] = {}
@@ -103,15 +119,32 @@ def faults(lines: Sequence[Wanted], offers: Mapping[str, Offer]) -> list[dict[st
     return refused
 
 
-def price(lines: Sequence[Wanted], offers: Mapping[str, Offer]) -> tuple[Line, ...]:
-    """Add names and prices as they are now: a snapshot, which later changes do not touch."""
-    return tuple(
-        Line(
-            sku=sku,
-            name=offers[sku].name,
-            category=offers[sku].category,
-            price=offers[sku].price,
-            quantity=quantity,
-        )
-        for sku, quantity in lines
+def price(
+    lines: Sequence[Wanted], offers: Mapping[str, Offer], sales: Mapping[str, Sale] = NO_SALES
+) -> tuple[Line, ...]:
+    """Add names and prices as they are now, those of campaigns first: a snapshot, which later changes do not touch."""
+    return tuple(_line(wanted, offers[wanted.sku], sales.get(wanted.sku)) for wanted in lines)
+
+
+def _line(wanted: Wanted, offer: Offer, sale: Sale | None) -> Line:
+    return Line(
+        sku=wanted.sku,
+        name=offer.name,
+        category=offer.category,
+        price=offer.price if sale is None else sale.price,
+        quantity=wanted.quantity,
+        campaign=None if sale is None else LineCampaign(id=sale.id, allotment=sale.allotment),
     )
+
+
+def beyond_limit(line: Line, *, taken: int, limit: int) -> dict[str, Any]:
+    """Refuse a line that exceeds what its member can have of a campaign."""
+    left = max(0, limit - taken)
+    way_out = f"order at most {left}" if left else "order it when the sale is over, at the usual price"
+    return {
+        "sku": line.sku,
+        "code": "campaign_limit",
+        "detail": f"A member can buy {limit} of {line.name} in this sale, and your orders have {taken}: {way_out}.",
+        "limit": limit,
+        "taken": taken,
+    }

@@ -1,8 +1,9 @@
 """The orders context's reactions to other contexts' events, and its periodic tasks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
 from celery import shared_task
 from django.conf import settings
 from django.db import models
@@ -12,15 +13,25 @@ from inventory.events import (
     InventoryAnswer,
     InventoryLocked,
     InventoryLockFailed,
+    Shortage,
     StockDepleted,
     StockReplenished,
 )
 from orders import services
-from orders.events import CreditTooLow, OutOfStock, Refusal, Short
-from orders.models import IdempotencyKey, MemberCopy, ProductCopy
+from orders.events import AllotmentExhausted, CreditTooLow, OutOfStock, Refusal, Short
+from orders.models import CampaignCopy, IdempotencyKey, MemberCopy, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
 from shop.databases import database_time
 from shop.idempotency import forget_keys
+from shop.marketing.events import (
+    CampaignChanged,
+    CampaignDetails,
+    CampaignEnded,
+    CampaignEvent,
+    CampaignResumed,
+    CampaignScheduled,
+    CampaignSuspended,
+)
 from shop.members.events import (
     CreditMovement,
     CreditRefused,
@@ -56,11 +67,18 @@ def _settle(batch: Batch, kind: type[A], refusal: Callable[[A], Refusal | None],
     )
 
 
-def _shortage(answer: InventoryAnswer) -> OutOfStock | None:
+def _shortage(answer: InventoryAnswer) -> OutOfStock | AllotmentExhausted | None:
     if not isinstance(answer, InventoryLockFailed):
         return None
-    short = (Short(sku=line.sku, requested=line.requested, available=line.available) for line in answer.short)
-    return OutOfStock(lines=tuple(short))
+    short, exhausted = _short_lines(answer.short), _short_lines(answer.exhausted)
+    beyond = AllotmentExhausted(sku=exhausted[0].sku, lines=exhausted) if exhausted else None
+    if not short and beyond is not None:
+        return beyond
+    return OutOfStock(lines=short, also=() if beyond is None else (msgspec.to_builtins(beyond),))
+
+
+def _short_lines(lines: Iterable[Shortage]) -> tuple[Short, ...]:
+    return tuple(Short(sku=line.sku, requested=line.requested, available=line.available) for line in lines)
 
 
 def _missing_credit(answer: CreditMovement) -> CreditTooLow | None:
@@ -97,6 +115,29 @@ def follow_stock(batch: Batch) -> None:
     """
     sold_out = {event.sku: isinstance(event, StockDepleted) for event in batch.of(Availability)}
     services.note_availability(sold_out)
+
+
+@consumes("marketing", CampaignScheduled, CampaignChanged, CampaignSuspended, CampaignResumed, CampaignEnded)
+def copy_campaigns(batch: Batch) -> None:
+    """Copy campaigns, which price the orders that are placed while they run.
+
+    What happens to a campaign that is unknown here, since an operator discarded the event that scheduled it, does
+    nothing.
+    """
+    ids = {event.campaign_id for event in batch.of(CampaignEvent)}
+    copies = CampaignCopy.objects.in_bulk(ids)
+    for received in batch:
+        match received.data:
+            case CampaignDetails(campaign_id=campaign_id) as campaign:
+                copies[campaign_id] = CampaignCopy(**msgspec.structs.asdict(campaign))
+            case CampaignSuspended(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "suspended"
+            case CampaignResumed(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "scheduled"
+            case CampaignEnded(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "ended"
+    fields = ["sku", "price", "starts_at", "ends_at", "limit_per_member", "allotment", "state"]
+    _upsert(copies, "campaign_id", fields)
 
 
 @consumes("members", MemberJoined, MemberChanged)

@@ -37,6 +37,9 @@ class WantedLine(Body):
 
 class WantedOrder(Body):
     lines = Items(child=WantedLine(), min_length=1, max_length=MAX_LINES)
+    expected_total = Whole(
+        min_value=0, max_value=2**63 - 1, required=False, help_text="Minor units: another total is refused, 409."
+    )
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
         """Merge lines of one SKU."""
@@ -73,7 +76,10 @@ class ShortShape(serializers.Serializer[Any]):
 class ReasonShape(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
-    lines = ShortShape(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+    lines = ShortShape(
+        many=True, required=False, help_text="The short lines, if `code` is `out_of_stock` or `allotment_exhausted`."
+    )
+    sku = serializers.CharField(required=False, help_text="The product, if `code` is `allotment_exhausted`.")
     missing = serializers.IntegerField(
         required=False, help_text="How much credit is missing, in minor units, if `code` is `credit_refused`."
     )
@@ -153,6 +159,7 @@ class PlaceOrder(APIView):
         parameters=[KEY_PARAMETER, LOCATION],
         responses={
             202: OpenApiResponse(OrderShape, "Accepted: it is open until its participants have answered."),
+            409: OpenApiResponse(None, "The total is not the expected one; `lines` and `total` say what it is."),
             422: OpenApiResponse(None, "Lines that cannot be ordered; or the key stands for another request."),
         },
     )
@@ -161,7 +168,7 @@ class PlaceOrder(APIView):
         member_id = member_id_of(request.user)
         body = WantedOrder(data=request.data)
         body.is_valid(raise_exception=True)
-        order, _ = services.place_order(member_id=member_id, lines=body.validated_data["lines"], key=key_of(request))
+        order, _ = services.place_order(member_id=member_id, key=key_of(request), **body.validated_data)
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
 

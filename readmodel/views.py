@@ -34,7 +34,10 @@ class ListedShort(serializers.Serializer[Any]):
 class ListedReason(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
-    lines = ListedShort(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+    lines = ListedShort(
+        many=True, required=False, help_text="The short lines, if `code` is `out_of_stock` or `allotment_exhausted`."
+    )
+    sku = serializers.CharField(required=False, help_text="The product, if `code` is `allotment_exhausted`.")
     missing = serializers.IntegerField(
         required=False, help_text="How much credit is missing, in minor units, if `code` is `credit_refused`."
     )

@@ -12,6 +12,7 @@ from readmodel import views as readmodel
 from shop import health
 from shop.api.converters import CONVERTERS
 from shop.catalogue import views as catalogue
+from shop.marketing import views as marketing
 from shop.members import views as members
 from shop.members.signin import sign_in
 
@@ -44,6 +45,8 @@ urlpatterns = [
     path("api/inventory/stock/<sku:sku>/receive/", inventory.ReceiveStock.as_view()),
     path("api/inventory/stock/<sku:sku>/adjust/", inventory.AdjustStock.as_view()),
     path("api/inventory/stock/<sku:sku>/movements/", inventory.Movements.as_view()),
+    path("api/marketing/campaigns/", marketing.Campaigns.as_view()),
+    path("api/marketing/campaigns/<order:campaign_id>/", marketing.CampaignDetail.as_view(), name="campaign"),
     path("api/members/me/", members.Me.as_view()),
 ]
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import OrderView
 from shop.catalogue import services as catalogue
+from shop.marketing import services as marketing
+from shop.marketing.models import Campaign
 from shop.members import services as members
 from shop.messaging import broker, signing
 from shop.messaging import models as messaging
@@ -152,6 +154,15 @@ class Shop:
         catalogue.add_product(sku=sku, name=sku.title(), category="things", price=price, **fields)
         if stock:
             inventory.receive_stock(sku=sku, quantity=stock, at=timezone.now())
+
+    def campaign(self, sku: str, *, at: Any = None, **details: Any) -> Campaign:
+        """Have a campaign that runs now, for an hour, unless ``details`` say otherwise; times are hours from now."""
+        at = at or timezone.now()
+        whole = {"price": 50, "starts_at": -1, "ends_at": 1, "limit_per_member": 2, "allotment": 5} | details
+        for name in ("starts_at", "ends_at"):
+            if not isinstance(whole[name], datetime):
+                whole[name] = at + timedelta(hours=whole[name])
+        return marketing.schedule_campaign(sku=sku, at=at, **whole)
 
     def place(self, *lines: tuple[str, int], member_id: int = 1, key: str | None = None) -> Order:
         wanted = [Wanted(sku, quantity) for sku, quantity in lines]

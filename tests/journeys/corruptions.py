@@ -1,7 +1,7 @@
 """Ways to break the databases, each with the names of the invariants that it breaks.
 
-``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s``, ``%(shipped)s`` (a part of it came back) and
-``%(undelivered)s`` are orders of each kind.
+``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s``, ``%(shipped)s`` (a part of it came back),
+``%(sold)s`` (in a campaign) and ``%(undelivered)s`` are orders of each kind.
 """
 
 EVENT_LIKE = """
@@ -350,6 +350,56 @@ CORRUPTIONS = {
         "UPDATE inventory_outboxevent SET lane = (lane + 1) %% 4 "
         "WHERE position = (SELECT min(position) FROM inventory_outboxevent WHERE type = 'inventory.stock-changed')",
         {"messaging.lanes"},
+    ),
+    "a campaign is sold at another price than announced": (
+        "marketing",
+        "UPDATE marketing_campaign SET price = price + 1",
+        {"marketing.announced"},
+    ),
+    "a campaign runs, though its product is not listed": (
+        "marketing",
+        "UPDATE marketing_productcopy SET listed = false WHERE sku = 'sofa'",
+        {"marketing.listed", "marketing.products"},
+    ),
+    "marketing shows another name": (
+        "marketing",
+        "UPDATE marketing_productcopy SET name = 'Couch' WHERE sku = 'sofa'",
+        {"marketing.products"},
+    ),
+    "the orders' copy of a campaign ends later": (
+        "orders",
+        "UPDATE orders_campaigncopy SET ends_at = ends_at + interval '1 second'",
+        {"orders.campaigns"},
+    ),
+    "the orders' copy of a campaign is lost": (
+        "orders",
+        "DELETE FROM orders_campaigncopy",
+        {"orders.campaigns"},
+    ),
+    "a member has taken less than its orders hold": (
+        "orders",
+        "UPDATE orders_campaigntaking SET taken = taken - 1",
+        {"orders.takings"},
+    ),
+    "what a member took is not given back": (
+        "orders",
+        "UPDATE orders_campaigntaking SET taken = taken + 1",
+        {"orders.takings"},
+    ),
+    "what a member took is forgotten": (
+        "orders",
+        "DELETE FROM orders_campaigntaking",
+        {"orders.takings"},
+    ),
+    "an allotment is short of what was reserved": (
+        "inventory",
+        "UPDATE inventory_allotment SET taken = taken - 1",
+        {"stock.allotments"},
+    ),
+    "a reservation is counted in no campaign": (
+        "inventory",
+        "UPDATE inventory_reservation SET campaign_id = NULL WHERE claim_id = %(sold)s",
+        {"stock.allotments"},
     ),
     "a batch was never sent again": (
         "orders",

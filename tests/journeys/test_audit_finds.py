@@ -17,12 +17,13 @@ from tests.journeys.corruptions import CORRUPTIONS
 
 
 class Orders(NamedTuple):
-    """One order of each kind; of ``undelivered`` nobody but the orders context knows."""
+    """One order of each kind, ``sold`` in a campaign; of ``undelivered`` only the orders context knows."""
 
     confirmed: Order
     short: Order
     cancelled: Order
     shipped: Order
+    sold: Order
     undelivered: Order
 
 
@@ -44,7 +45,11 @@ def _placed(shop: Shop) -> Orders:
     shop.sell("case", stock=1)
     shop.sell("cover")
     shop.sell("lamp", stock=2)
+    shop.sell("sofa", stock=9)
     shop.drain()
+    shop.campaign("sofa", limit_per_member=5)
+    shop.drain()
+    sold = shop.place(("sofa", 2), member_id=member.pk)
     confirmed = shop.place(("phone", 2), member_id=member.pk, key="one")
     short = shop.place(("phone", 2), ("case", 5), member_id=member.pk)
     cancelled = shop.place(("case", 1), member_id=member.pk)
@@ -56,7 +61,7 @@ def _placed(shop: Shop) -> Orders:
     shop.drain()
     undelivered = shop.place(("phone", 1), member_id=member.pk)
     assert audit().broken == []
-    return Orders(confirmed, short, cancelled, shipped, undelivered)
+    return Orders(confirmed, short, cancelled, shipped, sold, undelivered)
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ ORDER BY key, position DESC
 
 PRODUCTS = 'SELECT sku COLLATE "C" AS key, name, category, price, listed FROM {table} ORDER BY 1'
 
+MARKETED = 'SELECT sku COLLATE "C" AS key, name, listed FROM marketing_productcopy ORDER BY 1'
+
 MEMBERS = 'SELECT {id}::text COLLATE "C" AS key, {fields} FROM {table} ORDER BY 1'
 
 AVAILABILITY_ANNOUNCED = f"""
@@ -41,7 +43,7 @@ CLOSED = 'SELECT sku COLLATE "C" AS key FROM orders_productcopy WHERE sold_out O
 ITEMS = 'SELECT sku COLLATE "C" AS key FROM inventory_stockitem ORDER BY 1'
 
 
-def _compared(announced: Iterator[Row], kept: Iterator[Row], *, blank: Row | None = None) -> Iterator[tuple[str, Row]]:
+def compared(announced: Iterator[Row], kept: Iterator[Row], *, blank: Row | None = None) -> Iterator[tuple[str, Row]]:
     """Yield the rows that are not as they were announced. ``blank``: what a row has while nothing was announced."""
     for key, latest, row in side_by_side(announced, kept):
         expected = latest or blank
@@ -57,35 +59,42 @@ def _compared(announced: Iterator[Row], kept: Iterator[Row], *, blank: Row | Non
 def products_announced(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.state["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.everything("catalogue"))
     rows = PRODUCTS.format(table="catalogue_product")
-    return evidence.beside_letters(_compared(announced, evidence.state["catalogue"].stream(rows)))
+    return evidence.beside_letters(compared(announced, evidence.state["catalogue"].stream(rows)))
 
 
 @invariant("members.announced", "Each member is as it was announced.")
 def members_announced(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.state["members"].stream(MEMBERS_ANNOUNCED, evidence.everything("members"))
     rows = MEMBERS.format(id="user_id", fields="name, active", table="members_member")
-    return evidence.beside_letters(_compared(announced, evidence.state["members"].stream(rows)))
+    return evidence.beside_letters(compared(announced, evidence.state["members"].stream(rows)))
 
 
 @invariant("orders.products", "The orders' copy of each product is as the catalogue announced it.")
 def product_copies(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.log["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.cursors("orders", "catalogue"))
     kept = evidence.state["orders"].stream(PRODUCTS.format(table="orders_productcopy"))
-    return evidence.beside_letters(_compared(announced, kept), ("orders", "catalogue"))
+    return evidence.beside_letters(compared(announced, kept), ("orders", "catalogue"))
 
 
 @invariant("orders.members", "The orders' copy of each member is as the members context announced it.")
 def member_copies(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.log["members"].stream(MEMBERS_ANNOUNCED, evidence.cursors("orders", "members"))
     rows = MEMBERS.format(id="member_id", fields="active", table="orders_membercopy")
-    return evidence.beside_letters(_compared(announced, evidence.state["orders"].stream(rows)), ("orders", "members"))
+    return evidence.beside_letters(compared(announced, evidence.state["orders"].stream(rows)), ("orders", "members"))
+
+
+@invariant("marketing.products", "Marketing's copy of each product is as the catalogue announced it.")
+def marketed(evidence: Evidence) -> Iterator[Finding]:
+    announced = evidence.log["catalogue"].stream(PRODUCTS_ANNOUNCED, evidence.cursors("marketing", "catalogue"))
+    kept = evidence.state["marketing"].stream(MARKETED)
+    return evidence.beside_letters(compared(announced, kept), ("marketing", "catalogue"))
 
 
 @invariant("readmodel.members", "The read model's name of each member is as the members context announced it.")
 def member_names(evidence: Evidence) -> Iterator[Finding]:
     announced = evidence.log["members"].stream(MEMBERS_ANNOUNCED, evidence.cursors("readmodel", "members"))
     rows = MEMBERS.format(id="member_id", fields="name", table="readmodel_membername")
-    differing = _compared(announced, evidence.state["readmodel"].stream(rows), blank={"name": ""})
+    differing = compared(announced, evidence.state["readmodel"].stream(rows), blank={"name": ""})
     return evidence.beside_letters(differing, ("readmodel", "members"))
 
 
@@ -119,7 +128,9 @@ def stock_items(evidence: Evidence) -> Iterator[Finding]:
 FAMILIES = (
     Family("announced", Needs(state=("catalogue", "members")), (products_announced, members_announced)),
     Family(
-        "copies of products", Needs(state=("orders", "inventory"), log=("catalogue",)), (product_copies, stock_items)
+        "copies of products",
+        Needs(state=("orders", "inventory", "marketing"), log=("catalogue",)),
+        (product_copies, stock_items, marketed),
     ),
     Family("gates", Needs(state=("orders",), log=("inventory",)), (sold_out,)),
     Family("copies of members", Needs(state=("orders", "readmodel"), log=("members",)), (member_copies, member_names)),

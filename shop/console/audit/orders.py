@@ -71,7 +71,8 @@ LEFT JOIN orders_order AS o ON o.id = k.order_id WHERE k.answer = '' AND o.membe
 HEARD = {
     "inventory": f"""
 SELECT key COLLATE "C" AS key, bool_or(type = 'inventory.inventory-locked') AS agreed,
-       bool_or(type = 'inventory.inventory-lock-failed') AS refused, max((data -> 'short')::text) AS why
+       bool_or(type = 'inventory.inventory-lock-failed') AS refused,
+       max((CASE data -> 'short' WHEN '[]' THEN data -> 'exhausted' ELSE data -> 'short' END)::text) AS why
 FROM inventory_outboxevent AS e {UP_TO} WHERE type IN ('inventory.inventory-locked', 'inventory.inventory-lock-failed')
 GROUP BY 1 ORDER BY 1
 """,
@@ -87,8 +88,11 @@ GROUP BY 1 ORDER BY 1
 CONSUMERS = {"inventory": "orders", "members": "orders.credit"}
 """Who hears a participant's answers."""
 
-REFUSALS = {"inventory": ("out_of_stock", "lines"), "members": ("credit_refused", "missing")}
-"""The reason that a participant's refusal becomes, and the field that says why."""
+REFUSALS = {
+    "inventory": (("out_of_stock", "allotment_exhausted"), "lines"),
+    "members": (("credit_refused",), "missing"),
+}
+"""The reasons that a participant's refusal becomes, the first that fits, and the field that says why."""
 
 DECIDED = """
 SELECT id::text AS key, status, confirmed_at IS NOT NULL AS confirmed, granted ? %(participant)s AS granted,
@@ -98,7 +102,8 @@ FROM orders_order
 CROSS JOIN LATERAL (SELECT CASE participants WHEN '[]' THEN '["inventory"]' ELSE participants END) AS named (waits)
 LEFT JOIN LATERAL (
     SELECT reason FROM jsonb_array_elements(jsonb_build_array(reason_data) || coalesce(reason_data -> 'also', '[]'))
-    AS reason WHERE reason ->> 'code' = %(code)s
+    AS reason WHERE reason ->> 'code' = ANY(%(codes)s::text[])
+    ORDER BY array_position(%(codes)s::text[], reason ->> 'code') LIMIT 1
 ) AS refusal (why) ON true ORDER BY id
 """
 
@@ -133,9 +138,11 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _answered(evidence: Evidence, participant: str, consumer: str) -> Iterator[tuple[str, Row]]:
-    code, field = REFUSALS[participant]
+    codes, field = REFUSALS[participant]
     heard = evidence.log[participant].stream(HEARD[participant], evidence.cursors(consumer, participant))
-    decided = evidence.state["orders"].stream(DECIDED, {"participant": participant, "code": code, "field": field})
+    decided = evidence.state["orders"].stream(
+        DECIDED, {"participant": participant, "codes": list(codes), "field": field}
+    )
     for key, answer, order in side_by_side(heard, decided):
         if fault := _fault(answer or NO_ANSWER, order):
             yield key, {"order_id": key, "participant": participant, "fault": fault, "answer": answer, "order": order}

@@ -11,7 +11,7 @@ from shop.console.audit.snapshots import Row
 FOLDED = f"""
 SELECT key, placed ->> 'member_id' AS member_id, status, placed ->> 'total' AS total, placed ->> 'currency' AS currency,
        reason::text AS reason, (placed ->> 'placed_at')::timestamptz AS placed_at, decided_at, history,
-       (SELECT jsonb_agg(line - 'category' ORDER BY n)::text
+       (SELECT jsonb_agg(line - 'category' - 'campaign' ORDER BY n)::text
         FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines,
        (SELECT string_agg(concat(line ->> 'quantity', ' × ', line ->> 'sku'), ', ' ORDER BY line ->> 'sku' COLLATE "C")
         FROM jsonb_array_elements(returned -> 'lines') AS line) AS returned

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop.console.audit import claims, copies, letters, orders, positions, readmodel, stock
+from shop.console.audit import campaigns, claims, copies, letters, orders, positions, readmodel, stock
 from shop.console.audit.evidence import EVERYONE, Evidence, GivenUp, Needs, gathered
 from shop.console.audit.invariants import Family, Invariant, NotAtRest
 from shop.console.audit.snapshots import Row, Sessions
@@ -15,6 +15,7 @@ FAMILIES: tuple[Family, ...] = (
     *claims.FAMILIES,
     *orders.FAMILIES,
     *copies.FAMILIES,
+    *campaigns.FAMILIES,
     *readmodel.FAMILIES,
     *positions.FAMILIES,
 )
