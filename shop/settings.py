@@ -13,7 +13,7 @@ from environs import Env, EnvError, validate
 from shop import contexts, exposure, logs, server_urls
 from shop.local.servers import addresses, keys
 from shop.throttling import Rate
-from shop.values import SKU_PATTERN
+from shop.values import MAX_CREDIT, SKU_PATTERN
 
 env = Env()
 
@@ -138,6 +138,7 @@ if MESSAGE_SIGNATURES == "require" and not MESSAGE_KEYS:
 CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
+NEW_MEMBER_CREDIT = env.int("NEW_MEMBER_CREDIT", 10_000_000, validate=validate.Range(0, MAX_CREDIT))  # minor units
 IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
 
 # --- Limits: 30/m, 10/15m (s, m, h, d) or off. Windows begin with the first act; see shop/throttling.py ----
@@ -282,6 +283,7 @@ SPECTACULAR_SETTINGS = {
     "PATH_CONVERTER_OVERRIDES": {  # of shop/api/converters.py
         "sku": {"type": "string", "pattern": SKU_PATTERN},
         "order": {"type": "string", "format": "uuid"},
+        "member": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999_999},
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

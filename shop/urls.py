@@ -43,6 +43,7 @@ urlpatterns = [
     path("api/inventory/stock/<sku:sku>/adjust/", inventory.AdjustStock.as_view()),
     path("api/inventory/stock/<sku:sku>/movements/", inventory.Movements.as_view()),
     path("api/members/me/", members.Me.as_view()),
+    path("api/members/<member:member_id>/credit/", members.CreditLimit.as_view()),
 ]
 
 handler400 = "shop.api.problems.bad_request"
