@@ -24,6 +24,7 @@ from orders.policies import Wanted
 from readmodel.models import OrderView
 from shop.catalogue import services as catalogue
 from shop.members import services as members
+from shop.members.models import CreditAccount
 from shop.messaging import broker, signing
 from shop.messaging import models as messaging
 from shop.messaging.consumer import patience
@@ -152,9 +153,21 @@ class Shop:
             inventory.receive_stock(sku=sku, quantity=stock, at=timezone.now())
 
     def place(self, *lines: tuple[str, int], member_id: int = 1, key: str | None = None) -> Order:
+        self.give_credit(member_id)
         wanted = [Wanted(sku, quantity) for sku, quantity in lines]
         order, _ = orders.place_order(member_id=member_id, lines=wanted, key=key, at=timezone.now())
         return order
+
+    def give_credit(self, member_id: int) -> None:
+        """Have an account for whoever orders, also where no such member ever joined: the order is not about credit."""
+        if not CreditAccount.objects.filter(pk=member_id).exists():
+            members.retrying(lambda: self._open_account(member_id))
+
+    def _open_account(self, member_id: int) -> None:
+        accounts = members.Accounts(members=[member_id])
+        if accounts.get(member_id) is None:
+            accounts.open(member_id, limit=settings.NEW_MEMBER_CREDIT, at=timezone.now())
+        members.store_with_accounts(*accounts.changed())
 
     def cancel(self, order: Order) -> Order:
         return orders.cancel_order(order_id=order.pk, reason=CancelledByMember(), at=timezone.now())

@@ -165,6 +165,7 @@ class StreamEvent(models.Model):
                     models.When(type__in=(CreditReserved.wire_name, CreditRefused.wire_name), then=models.Value(0)),
                     models.When(type__in=(CreditReleased.wire_name, CreditSpent.wire_name), then=models.Value(-1)),
                     default=models.F("version"),
+                    output_field=models.BigIntegerField(),
                 ),
                 name="members_streamevent_once",
             ),

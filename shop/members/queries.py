@@ -20,8 +20,13 @@ def member(member_id: int) -> Member:
 
 def credit_of(member_id: int) -> Account:
     """Return a member's credit as it is now; for a member whose account is yet to be opened, as it will be then."""
-    account = stream.read(member_id)
+    account = stream.read([member_id]).get(member_id)
     return account or Account(member_id=member_id, limit=settings.NEW_MEMBER_CREDIT)
+
+
+def credit_of_all(members: Iterable[int]) -> dict[int, Account]:
+    """Return the accounts of members as they are now; who has none is left out."""
+    return stream.read(members)
 
 
 def balances(rows: Iterable[StreamEvent]) -> dict[int, Account]:

@@ -98,7 +98,7 @@ def accounts_for(orders: Mapping[UUID, int | None], *, at: datetime) -> Accounts
     """
     accounts = Accounts(orders=orders)
     if lacking := {member for member in orders.values() if member is not None and accounts.get(member) is None}:
-        known = set(Member.objects.filter(pk__any_of=lacking).values_list("pk", flat=True))
+        known = set(Member.objects.filter(pk__in=lacking).values_list("pk", flat=True))
         for member_id in sorted(lacking):
             accounts.open(member_id, limit=settings.NEW_MEMBER_CREDIT if member_id in known else 0, at=at)
     return accounts

@@ -61,11 +61,11 @@ WHERE e.order_id = ANY(%(orders)s::uuid[]) AND e.version <= snapshot.version
 
 # One statement, so that the row and the events behind it are of one instant.
 READ = """
-SELECT account.version, "limit", reserved, spent, coalesce((
+SELECT member_id, version, "limit", reserved, spent, coalesce((
     SELECT jsonb_agg(jsonb_build_array(type, data) ORDER BY e.version) FROM members_streamevent AS e
     WHERE e.member_id = account.member_id AND e.version > account.version
 ), '[]')::text
-FROM members_creditaccount AS account WHERE member_id = %(member)s
+FROM members_creditaccount AS account WHERE member_id = ANY(%(members)s::bigint[])
 """
 
 STREAM = """
@@ -211,16 +211,19 @@ def retrying(command: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def read(member_id: int) -> Account | None:
-    """Return a member's account as it is now, without a lock; ``None`` if it has none."""
+def read(members: Iterable[int]) -> dict[int, Account]:
+    """Return members' accounts as they are now, without a lock, by member; who has none is left out.
+
+    :raises WrongVersion: if a stream does not go on where its snapshot ends.
+    """
     with connections["default"].cursor() as cursor:
-        cursor.execute(READ, {"member": member_id})
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    *snapshot, tail = row
-    events = (decoded(type, data) for type, data in msgspec.json.decode(tail, type=list[tuple[str, msgspec.Raw]]))
-    return fold(Snapshot(member_id, *snapshot).account(), events)
+        cursor.execute(READ, {"members": arrays.of_plain(members)})
+        rows = cursor.fetchall()
+    accounts = {}
+    for *snapshot, tail in rows:
+        events = (decoded(*event) for event in msgspec.json.decode(tail, type=list[tuple[str, msgspec.Raw]]))
+        accounts[snapshot[0]] = fold(Snapshot(*snapshot).account(), events)
+    return accounts
 
 
 def events_of(member_id: int, *, after: int = 0) -> Iterator[tuple[CreditEvent, datetime]]:
