@@ -18,7 +18,7 @@ from django.utils import timezone
 from inventory import services as inventory
 from inventory.models import Claim, StockItem, StockMovement
 from orders import services as orders
-from orders.events import CancelledByMember
+from orders.events import CancelledByMember, OrderCreated
 from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import OrderView
@@ -66,6 +66,15 @@ def waiting_for_locks(alias: str) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
+
+
+def name_participants(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have new orders name these contexts as their participants."""
+
+    def named(**fields: Any) -> OrderCreated:
+        return OrderCreated(**{**fields, "participants": names})
+
+    monkeypatch.setattr("orders.models.OrderCreated", named)
 
 
 def database_urls() -> dict[str, str]:

@@ -11,7 +11,6 @@ from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from orders import models as orders_models
 from orders.events import OrderCancelled, OrderCreated, OrderEvent, OrderReturned, OrderShipped
 from shop.members import queries, services
 from shop.members.credit.account import LimitBelowUse, Reserve
@@ -22,7 +21,7 @@ from shop.members.tasks import take_credit
 from shop.messaging.batches import Batch, cloud_event
 from shop.messaging.events import decode
 from shop.messaging.retry import Retry
-from tests.harness import Shop, eventually, in_background, waiting_for_locks
+from tests.harness import Shop, eventually, in_background, name_participants, waiting_for_locks
 
 NOW = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
@@ -393,8 +392,4 @@ def test_the_database_keeps_the_rules_too(shop: Shop, sql: str) -> None:
 @pytest.fixture
 def participants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders name both participants."""
-
-    def named(**fields: Any) -> OrderCreated:
-        return OrderCreated(**{"participants": ("inventory", "members"), **fields})
-
-    monkeypatch.setattr(orders_models, "OrderCreated", named)
+    name_participants(monkeypatch, "inventory", "members")

@@ -69,7 +69,7 @@ FROM members_creditaccount AS account WHERE member_id = ANY(%(members)s::bigint[
 """
 
 STREAM = """
-SELECT type, data::text, at FROM members_streamevent
+SELECT version, type, data::text, at FROM members_streamevent
 WHERE member_id = %(member)s AND version > %(after)s ORDER BY version LIMIT %(limit)s
 """
 
@@ -231,11 +231,11 @@ def events_of(member_id: int, *, after: int = 0) -> Iterator[tuple[CreditEvent, 
     while True:
         with connections["default"].cursor() as cursor:
             cursor.execute(STREAM, {"member": member_id, "after": after, "limit": PAGE})
-            page = [(decoded(type, data), at) for type, data, at in cursor.fetchall()]
-        yield from page
+            page = cursor.fetchall()
+        yield from ((decoded(type, data), at) for _, type, data, at in page)
         if len(page) < PAGE:
             return
-        after = page[-1][0].version
+        after = page[-1][0]
 
 
 def states_at(points: Collection[tuple[int, int]]) -> dict[tuple[int, int], Account]:
