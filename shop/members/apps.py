@@ -13,6 +13,7 @@ class MembersConfig(ContextConfig):
     menu = (
         Entry("Members", "member", "group"),
         Entry("Credit", "creditaccount", "account_balance_wallet"),
+        Entry("Credit events", "streamevent", "list_alt"),
         Entry("Users", "auth.user", "person"),
         Entry("Groups", "auth.group", "badge"),
         Entry("API tokens", "authtoken.tokenproxy", "key"),

@@ -158,7 +158,7 @@ CORRUPTIONS = {
     "a delivered order's event is lost": (
         "orders",
         LOSE.format(context="orders", where="key = %(cancelled)s AND type = 'orders.order-created'"),
-        {"orders.announced", "claims.orders", "readmodel.orders"},
+        {"orders.announced", "claims.orders", "credit.orders", "readmodel.orders"},
     ),
     "an order announced itself twice": (
         "orders",
