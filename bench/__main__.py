@@ -1,4 +1,4 @@
-"""``python -m bench [--orders N] [--web]``: runs a measurement and prints it; the flow also to ``var/bench.json``."""
+"""``python -m bench [--orders N] [--web | --credit]``: runs a measurement and prints it; the flow also to a file."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from django.conf import settings
 from rich.console import Console
 from rich.table import Table
 
-from bench import flow, web
+from bench import credit, flow, web
 from shop.local.servers import lifecycle
 
 
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1, help="lines of each order (default: %(default)s)")
     parser.add_argument("--skus", type=int, default=1_000, help="products they are spread over (default: %(default)s)")
     parser.add_argument("--web", action="store_true", help="measure the web process beside plain WSGI instead")
+    parser.add_argument("--credit", action="store_true", help="measure how long loading a credit account takes instead")
     arguments = parser.parse_args()
     console = Console()
     lifecycle.clean(settings.INSTANCE)  # whatever an earlier run left
@@ -33,6 +34,9 @@ def main() -> None:
     try:
         if arguments.web:
             _show_web(console)
+            return
+        if arguments.credit:
+            _show_credit(console)
             return
         result = flow.measure(console, orders=arguments.orders, lines=arguments.lines, skus=arguments.skus)
     finally:
@@ -52,6 +56,19 @@ def _show_web(console: Console) -> None:
     table = Table("web", "clients", "requests per second", "CPU per request, ms")
     for each in web.measure(console):
         table.add_row(each.server, str(each.clients), f"{each.per_second:.0f}", f"{each.cpu_ms:.2f}")
+    console.print(table)
+
+
+def _show_credit(console: Console) -> None:
+    table = Table("credit", "events", "from version 0, ms", "locked, with snapshot, ms", "read, with snapshot, ms")
+    for each in credit.measure(console):
+        table.add_row(
+            f"{each.tail} after the snapshot",
+            f"{each.events:,}",
+            f"{each.folded_ms:.2f}",
+            f"{each.locked_ms:.2f}",
+            f"{each.read_ms:.2f}",
+        )
     console.print(table)
 
 

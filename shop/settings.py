@@ -13,6 +13,7 @@ from shop import content_security, contexts, exposure, logs, server_urls
 from shop.api import schema
 from shop.local.servers import addresses, keys
 from shop.throttling import Rate
+from shop.values import MAX_CREDIT
 
 env = Env()
 
@@ -140,6 +141,7 @@ if "inventory" not in ORDER_PARTICIPANTS or set(ORDER_PARTICIPANTS) - {"inventor
     raise ImproperlyConfigured("ORDER_PARTICIPANTS: inventory, or inventory,members for credit too.")
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
+NEW_MEMBER_CREDIT = env.int("NEW_MEMBER_CREDIT", 10_000_000, validate=validate.Range(0, MAX_CREDIT))  # minor units
 IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
 
 # --- Limits: 30/m, 10/15m (s, m, h, d) or off. Windows begin with the first act; see shop/throttling.py ----

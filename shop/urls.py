@@ -48,6 +48,7 @@ urlpatterns = [
     path("api/marketing/campaigns/", marketing.Campaigns.as_view()),
     path("api/marketing/campaigns/<order:campaign_id>/", marketing.CampaignDetail.as_view(), name="campaign"),
     path("api/members/me/", members.Me.as_view()),
+    path("api/members/<member:member_id>/credit/", members.CreditLimit.as_view()),
 ]
 
 handler400 = "shop.api.problems.bad_request"

@@ -18,7 +18,7 @@ from django.utils import timezone
 from inventory import services as inventory
 from inventory.models import Claim, StockItem, StockMovement
 from orders import services as orders
-from orders.events import CancelledByMember
+from orders.events import CancelledByMember, OrderCreated
 from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import OrderView
@@ -26,6 +26,7 @@ from shop.catalogue import services as catalogue
 from shop.marketing import services as marketing
 from shop.marketing.models import Campaign
 from shop.members import services as members
+from shop.members.models import CreditAccount
 from shop.messaging import broker, signing
 from shop.messaging import models as messaging
 from shop.messaging.consumer import patience
@@ -69,6 +70,15 @@ def waiting_for_locks(alias: str) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
+
+
+def name_participants(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have new orders name these contexts as their participants."""
+
+    def named(**fields: Any) -> OrderCreated:
+        return OrderCreated(**{**fields, "participants": names})
+
+    monkeypatch.setattr("orders.models.OrderCreated", named)
 
 
 def database_urls() -> dict[str, str]:
@@ -165,9 +175,21 @@ class Shop:
         return marketing.schedule_campaign(sku=sku, at=at, **whole)
 
     def place(self, *lines: tuple[str, int], member_id: int = 1, key: str | None = None) -> Order:
+        self.give_credit(member_id)
         wanted = [Wanted(sku, quantity) for sku, quantity in lines]
         order, _ = orders.place_order(member_id=member_id, lines=wanted, key=key, at=timezone.now())
         return order
+
+    def give_credit(self, member_id: int) -> None:
+        """Have an account for whoever orders, also where no such member ever joined: the order is not about credit."""
+        if not CreditAccount.objects.filter(pk=member_id).exists():
+            members.retrying(lambda: self._open_account(member_id))
+
+    def _open_account(self, member_id: int) -> None:
+        accounts = members.Accounts(members=[member_id])
+        if accounts.get(member_id) is None:
+            accounts.open(member_id, limit=settings.NEW_MEMBER_CREDIT, at=timezone.now())
+        members.store_with_accounts(*accounts.changed())
 
     def cancel(self, order: Order) -> Order:
         return orders.cancel_order(order_id=order.pk, reason=CancelledByMember(), at=timezone.now())

@@ -14,6 +14,7 @@ SETTINGS: dict[str, Any] = {
     "PATH_CONVERTER_OVERRIDES": {  # of shop/api/converters.py
         "sku": {"type": "string", "pattern": SKU_PATTERN},
         "order": {"type": "string", "format": "uuid"},
+        "member": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999_999},
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

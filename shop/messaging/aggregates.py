@@ -60,6 +60,11 @@ class Aggregate(models.Model):
         """Identifies the aggregate in the outbox: events of one key take effect in order."""
         return str(self.pk)
 
+    @property
+    def row_changed(self) -> bool:
+        """Whether ``store`` is to update the row. One that is only a snapshot of events is written now and then."""
+        return True
+
     def record(self, event: Event) -> None:
         """Record that something happened. It is published when the aggregate is stored."""
         self._recorded.append(Recorded(event, current_headers()))
@@ -120,7 +125,7 @@ def store(*aggregates: Aggregate, patient: bool = True) -> None:
     alias = _alias_of(aggregates)
     _once_in_a_transaction(alias, aggregates)
     new = [aggregate for aggregate in aggregates if aggregate._state.adding]
-    changed = [aggregate for aggregate in aggregates if not aggregate._state.adding]
+    changed = [aggregate for aggregate in aggregates if not aggregate._state.adding and aggregate.row_changed]
     attached = [row for aggregate in aggregates for row in aggregate._attached]
     owned = {id(row): row for row in attached if not row._state.adding}  # each once, however often it changed
     for model, group in _by_table(changed):

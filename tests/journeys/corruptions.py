@@ -210,7 +210,7 @@ CORRUPTIONS = {
     "a delivered order's event is lost": (
         "orders",
         LOSE.format(context="orders", where="key = %(cancelled)s AND type = 'orders.order-created'"),
-        {"orders.announced", "claims.orders", "readmodel.orders"},
+        {"orders.announced", "claims.orders", "credit.orders", "readmodel.orders"},
     ),
     "an order announced itself twice": (
         "orders",
@@ -417,5 +417,55 @@ CORRUPTIONS = {
         "DELETE FROM inventory_claim WHERE order_id = %(short)s;"
         + GIVEN_UP.format(context="inventory", key="%(short)s"),
         {"letters.discarded", "stock.answered"},
+    ),
+    "an event of a credit account is lost": (
+        "default",
+        "DELETE FROM members_streamevent WHERE version = 2",
+        {"credit.versions", "credit.announced", "credit.orders"},
+    ),
+    "a credit account lost its row": (
+        "default",
+        "DELETE FROM members_creditaccount",
+        {"credit.versions"},
+    ),
+    "a snapshot is ahead of its stream": (
+        "default",
+        "UPDATE members_creditaccount SET version = 1000",
+        {"credit.versions"},
+    ),
+    "a snapshot has another limit": (
+        "default",
+        'UPDATE members_creditaccount SET "limit" = "limit" + 1',
+        {"credit.snapshots"},
+    ),
+    "more was reserved than the limit": (
+        "default",
+        "UPDATE members_streamevent SET data = data || '{\"amount\": 99999999}' WHERE order_id = %(confirmed)s",
+        {"credit.limits", "credit.announced", "credit.orders"},
+    ),
+    "credit was released that was not reserved": (
+        "default",
+        "UPDATE members_streamevent SET data = data || '{\"amount\": 1000}' WHERE type = 'members.credit-released'",
+        {"credit.limits", "credit.announced", "credit.orders"},
+    ),
+    "an answer about credit is lost from the log": (
+        "default",
+        LOSE.format(context="members", where="data ->> 'order_id' = %(confirmed)s"),
+        {"credit.announced"},
+    ),
+    "a limit was announced twice": (
+        "default",
+        EVENT_LIKE.format(context="members", type="type", data="data", where="type = 'members.credit-opened'"),
+        {"credit.announced"},
+    ),
+    "credit is held for another order": (
+        "default",
+        "UPDATE members_streamevent SET order_id = gen_random_uuid() WHERE order_id = %(confirmed)s",
+        {"credit.orders"},
+    ),
+    "the credit of a cancelled order is spent": (
+        "default",
+        "UPDATE members_streamevent SET type = 'members.credit-spent' WHERE type = 'members.credit-released'",
+        {"credit.announced", "credit.orders"},
     ),
 }

@@ -12,7 +12,7 @@ from orders.models import Order
 from shop.console.audit import audit
 from shop.console.audit.running import INVARIANTS
 from tests.backups import Backup, backups
-from tests.harness import Deliveries, Shop
+from tests.harness import Deliveries, Shop, name_participants
 from tests.journeys.corruptions import CORRUPTIONS
 
 
@@ -34,6 +34,7 @@ def placed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         empty = backups(settings.DATABASES)
         deliveries = Deliveries()
         deliveries.take_over(monkeypatch)
+        name_participants(monkeypatch, "inventory", "members")
         yield _placed(Shop(deliveries))
         for backup in empty.values():
             backup.restore()

@@ -21,7 +21,10 @@ FROM (
 
 MEMBERS_ANNOUNCED = f"""
 SELECT DISTINCT ON (key) key, data ->> 'name' AS name, (data ->> 'active')::boolean AS active
-FROM (SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}) AS announced
+FROM (
+    SELECT key COLLATE "C" AS key, position, data FROM members_outboxevent AS e {UP_TO}
+    WHERE type IN ('members.member-joined', 'members.member-changed')
+) AS announced
 ORDER BY key, position DESC
 """
 

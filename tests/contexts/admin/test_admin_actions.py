@@ -254,7 +254,7 @@ def test_a_member_that_is_made_here_joins(shop: Shop, boss: Browser) -> None:
     member = Member.objects.get()
     assert member.user.check_password("a-long-and-odd-one")
     assert Token.objects.get().user == member.user
-    assert facts("members") == ["members.member-joined"]
+    assert facts("members") == ["members.member-joined", "members.credit-opened"]
     assert logged(boss.user) == ["Ada: Added."]
     again = boss.save("members_member", **fields | {"name": "Other"}).content.decode()
     assert "There is already a user &#x27;ada&#x27;" in again
@@ -272,7 +272,7 @@ def test_a_member_is_renamed_deactivated_and_reactivated(shop: Shop, boss: Brows
     boss.select("members_member", "reactivate", member.pk)
     shop.drain()
     assert MemberCopy.objects.get().active
-    assert facts("members") == ["members.member-joined"] + ["members.member-changed"] * 3
+    assert facts("members") == ["members.member-joined", "members.credit-opened"] + ["members.member-changed"] * 3
     assert logged(boss.user) == ["Countess: Changed Name.", "Countess: Deactivated.", "Countess: Reactivated."]
 
 
