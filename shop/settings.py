@@ -136,7 +136,9 @@ if MESSAGE_SIGNATURES == "require" and not MESSAGE_KEYS:
 # --- The shop -------------------------------------------------------------------------------------
 
 CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
-ORDER_PARTICIPANTS: list[str] = env.list("ORDER_PARTICIPANTS", ["inventory"], subcast=str.strip)  # contexts that decide
+ORDER_PARTICIPANTS: list[str] = env.list(
+    "ORDER_PARTICIPANTS", ["inventory", "members"], subcast=str.strip
+)  # they decide
 if "inventory" not in ORDER_PARTICIPANTS or set(ORDER_PARTICIPANTS) - {"inventory", "members"}:
     raise ImproperlyConfigured("ORDER_PARTICIPANTS: inventory, or inventory,members for credit too.")
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled

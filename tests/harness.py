@@ -18,7 +18,7 @@ from django.utils import timezone
 from inventory import services as inventory
 from inventory.models import Claim, StockItem, StockMovement
 from orders import services as orders
-from orders.events import CancelledByMember, OrderCreated
+from orders.events import CancelledByMember
 from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import OrderView
@@ -74,11 +74,7 @@ def waiting_for_locks(alias: str) -> int:
 
 def name_participants(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Have new orders name these contexts as their participants."""
-
-    def named(**fields: Any) -> OrderCreated:
-        return OrderCreated(**{**fields, "participants": names})
-
-    monkeypatch.setattr("orders.models.OrderCreated", named)
+    monkeypatch.setattr(settings, "ORDER_PARTICIPANTS", list(names))
 
 
 def database_urls() -> dict[str, str]:
