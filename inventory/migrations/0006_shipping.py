@@ -5,7 +5,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Not valid: the tables may be long. The next migration looks at their rows, without locking anybody out.
 
-    Claims, then reservations, then movements, as workers lock them.
+    What changes no table comes first, so that locks are held for as short as can be; then claims, reservations and
+    movements, as workers lock them.
     """
 
     dependencies = [
@@ -13,6 +14,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='stockmovement',
+            name='kind',
+            field=models.CharField(choices=[('received', 'Received'), ('reserved', 'Reserved'), ('released', 'Released'), ('shipped', 'Shipped'), ('returned', 'Returned'), ('adjusted', 'Adjusted')], max_length=10),
+        ),
         migrations.AlterField(
             model_name='claim',
             name='status',
@@ -34,11 +40,6 @@ class Migration(migrations.Migration):
         AddConstraintNotValid(
             model_name='reservation',
             constraint=models.CheckConstraint(condition=models.Q(('returned__gte', 0), ('returned__lte', models.F('quantity'))), name='inventory_reservation_returned'),
-        ),
-        migrations.AlterField(
-            model_name='stockmovement',
-            name='kind',
-            field=models.CharField(choices=[('received', 'Received'), ('reserved', 'Reserved'), ('released', 'Released'), ('shipped', 'Shipped'), ('returned', 'Returned'), ('adjusted', 'Adjusted')], max_length=10),
         ),
         AddConstraintNotValid(
             model_name='stockmovement',

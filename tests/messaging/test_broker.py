@@ -169,8 +169,10 @@ def test_a_worker_obeys_nobody_unless_it_is_to(asked_for: str, obeys: bool) -> N
 def test_a_queue_may_hold_twice_what_all_its_lanes_bring(settings: Any) -> None:
     assert broker.limit_of("orders") == broker.QUEUE_LIMIT
     settings.OUTBOX_LANES = 100
-    assert broker.limit_of("orders") == 2 * 100 * 3, "catalogue, members, inventory"
-    assert broker.limit_of("orders.relay") == 2 * 100 * 2, "inventory, read model"
+    assert broker.limit_of("orders") == 2 * 100 * 6, (
+        "catalogue, marketing, members (also credit), inventory (also availability)"
+    )
+    assert broker.limit_of("orders.relay") == 2 * 100 * 3, "inventory, members, read model"
 
 
 def test_nothing_that_beat_sends_expires_by_a_clock() -> None:
