@@ -202,7 +202,7 @@ def test_every_context_forgets_its_keys_in_time(shop: Shop) -> None:
     assert (
         {table._meta.app_label for table in tables}
         == entries.keys()
-        == {"orders", "inventory", "catalogue", "marketing"}
+        == {"orders", "inventory", "catalogue", "marketing", "members"}
     )
     for table in tables:
         for days in (1, 29, 31):

@@ -12,6 +12,7 @@ from inventory.events import InventoryLockFailed, Shortage
 from orders import services
 from orders.events import CancelledByMember, OutOfStock, TimedOut
 from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel
+from orders.policies import Wanted
 from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
@@ -89,7 +90,7 @@ def test_intake_needs_the_orders_database_and_nothing_else(ready: Shop, django_a
         django_assert_num_queries(0, using="default"),
     ):
         ready.deliveries.away = True
-        ready.place(("phone", 1))
+        services.place_order(member_id=1, lines=[Wanted("phone", 1)], key=None, at=timezone.now())
         ready.deliveries.away = False
 
 

@@ -5,6 +5,7 @@ Two batches of one source are of two lanes, so they share no key; whatever else 
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import combinations_with_replacement
 from random import Random
 from threading import Barrier
@@ -37,7 +38,8 @@ from orders.events import (
 )
 from orders.models import Order, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
-from shop.members.events import MemberChanged, MemberEvent, MemberJoined
+from shop.marketing.events import CampaignChanged, CampaignEvent, CampaignResumed, CampaignScheduled
+from shop.members.events import CreditEvent, CreditRefused, CreditReserved, MemberChanged, MemberEvent, MemberJoined
 from shop.messaging import consumers
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch, cloud_event
@@ -127,7 +129,9 @@ def travelled(source: str, position: int, event: Event) -> Any:
     match event:
         case OrderEvent(order_id=key) | InventoryAnswer(order_id=key) | MemberEvent(member_id=key):
             pass
-        case ProductEvent(sku=key) | Availability(sku=key):
+        case (
+            ProductEvent(sku=key) | Availability(sku=key) | CampaignEvent(campaign_id=key) | CreditEvent(member_id=key)
+        ):
             pass
     time = timezone.now().isoformat()
     return cloud_event(
@@ -173,7 +177,27 @@ def of_catalogue(random: Random, key: int, number: int) -> Event:
 
 def of_members(random: Random, key: int, number: int) -> Event:
     kind = random.choice([MemberJoined, MemberChanged])
-    return kind(member_id=key, name=random.choice("xyz"), active=random.random() < 0.5)
+    movement = {"member_id": key, "version": 1, "order_id": UUID(int=key), "amount": 2}
+    return random.choice(
+        [
+            kind(member_id=key, name=random.choice("xyz"), active=random.random() < 0.5),
+            CreditReserved(**movement),
+            CreditRefused(**movement, missing=1),
+        ]
+    )
+
+
+def of_marketing(random: Random, key: int, number: int) -> Event:
+    now = timezone.now()
+    bounds = {"starts_at": now, "ends_at": now + timedelta(hours=1), "limit_per_member": 1, "allotment": 5}
+    details = {"campaign_id": UUID(int=key), "sku": f"sku-{key}", "price": random.randint(1, 5), **bounds}
+    return random.choice(
+        [
+            CampaignScheduled(**details, state="scheduled"),
+            CampaignChanged(**details, state="suspended"),
+            CampaignResumed(campaign_id=UUID(int=key)),
+        ]
+    )
 
 
 SPOKEN: dict[str, Callable[[Random, int, int], Event]] = {
@@ -181,4 +205,5 @@ SPOKEN: dict[str, Callable[[Random, int, int], Event]] = {
     "inventory": of_inventory,
     "catalogue": of_catalogue,
     "members": of_members,
+    "marketing": of_marketing,
 }

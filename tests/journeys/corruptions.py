@@ -420,7 +420,7 @@ CORRUPTIONS = {
     ),
     "an event of a credit account is lost": (
         "default",
-        "DELETE FROM members_streamevent WHERE version = 2",
+        "DELETE FROM members_streamevent WHERE order_id = %(confirmed)s",
         {"credit.versions", "credit.announced", "credit.orders"},
     ),
     "a credit account lost its row": (
