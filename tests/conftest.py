@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 from shop.local.servers import lifecycle
 from tests.harness import Deliveries, Shop
+from tests.introduced import introduce
 
 ALL_DATABASES = list(settings.CONTEXTS.values())
 
@@ -25,6 +26,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     lifecycle.stop(settings.INSTANCE, session.config.stash[STARTED])
+
+
+# Each takes the better part of a minute. Workers that share the tests by file would wait for one that begins last.
+HEAVY = (
+    "journeys/test_sale_demo",
+    "journeys/test_state_machine",
+    "messaging/test_broker",
+    "chaos/test_faults",
+    "model/test_rules",
+    "model/test_model",
+    "journeys/test_audit",
+    "upgrade/test_upgrade",
+    "contexts/test_schema",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}.py" for name in HEAVY)))
 
 
 STARTED = pytest.StashKey[list[str]]()
@@ -42,6 +61,13 @@ def deliveries(monkeypatch: pytest.MonkeyPatch) -> Deliveries:
 def shop(transactional_databases: None, deliveries: Deliveries) -> Shop:
     """A shop on real databases, all of them empty, with ``drain()`` to run relay and consumers until it is quiet."""
     return Shop(deliveries)
+
+
+@pytest.fixture
+def running_shop(shop: Shop) -> Shop:
+    """A shop whose consumers have heard of every outbox already, which takes most of a first ``drain()``."""
+    introduce(shop)
+    return shop
 
 
 @pytest.fixture(scope="session")

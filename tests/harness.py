@@ -34,6 +34,8 @@ from shop.messaging.producer.relay import relay
 
 T = TypeVar("T")
 
+PROMPT = 5  # seconds, on a busy machine, for what waits for nobody: who waits for a lock waits 20, or for ever
+
 
 def in_background(work: Callable[[], T]) -> "Future[T]":
     """Run ``work`` on a thread of its own, with database connections of its own, closed when it ends."""
@@ -53,7 +55,7 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
     return future
 
 
-def eventually(condition: Callable[[], T], *, seconds: float = 10) -> T:
+def eventually(condition: Callable[[], T], *, seconds: float = 30) -> T:
     """Wait until ``condition`` holds. :raises AssertionError: if it never does."""
     end = time.monotonic() + seconds
     while not (held := condition()):

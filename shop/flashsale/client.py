@@ -105,10 +105,19 @@ class Client:
 
     async def orders(self, **filters: str) -> AsyncIterator[dict[str, Any]]:
         """Everyone's orders, newest first, page by page."""
-        page = self.expected(await self.call("GET", "/api/orders/", query={"page_size": "500", **filters}))
+        async for order in self._listed("/api/orders/", {"page_size": "500", **filters}):
+            yield order
+
+    async def reservations(self, sku: str) -> AsyncIterator[dict[str, Any]]:
+        """The movements of a product from available to reserved, newest first, page by page."""
+        async for movement in self._listed(f"/api/inventory/stock/{sku}/movements/", {"kind": "reserved"}):
+            yield movement
+
+    async def _listed(self, path: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        page = self.expected(await self.call("GET", path, query=query))
         while True:
-            for order in page["results"]:
-                yield order
+            for row in page["results"]:
+                yield row
             if page["next"] is None:
                 return
             page = self.expected(await self.call("GET", page["next"]))

@@ -17,7 +17,8 @@ COLUMNS = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn()
 
 CLOCKS = (
     "intake: from sending an order to its answer, tries included, by the buyer's clock. decided: from the order's "
-    "row to its decision, by the database's. The row is written within the intake, so decided may be shorter."
+    "row to its decision, by the database's. The row is written within the intake, so decided may be shorter. gate: "
+    "from the reservation of the last unit, by the inventory's clock, to the first refusal as sold out, by the buyers'."
 )
 
 
@@ -61,6 +62,17 @@ def show(
         table.add_row(kind.replace("_", " "), f"{count:,}")
     console.print(table)
     if isinstance(figures, Figures):
+        console.print(_of_the_gate(figures), highlight=False)
         console.print(CLOCKS, style="dim")
     for code, count in listener.refused.most_common():
         console.print(f"refused: {count} × {code}")
+
+
+def _of_the_gate(figures: Figures) -> str:
+    """Say what the sold-out gate did, in a sentence."""
+    created = f"{figures.cancelled:,} were still created and then cancelled"
+    if not figures.refused_sold_out:
+        return f"sold-out gate: no buyer met it closed; {created}"
+    within = figures.gate_closed_within_ms
+    closed = "" if within is None else f"closed within {within:,} ms after the last unit was reserved, "
+    return f"sold-out gate: {closed}refused {figures.refused_sold_out:,} orders; {created}"

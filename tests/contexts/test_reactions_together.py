@@ -24,6 +24,7 @@ from inventory.events import (
     StockDepleted,
     StockReplenished,
 )
+from inventory.models import StockItem
 from orders.events import (
     Line,
     OrderCancelled,
@@ -34,7 +35,7 @@ from orders.events import (
     OrderShipped,
     Returned,
 )
-from orders.models import Order
+from orders.models import Order, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
 from shop.members.events import MemberChanged, MemberEvent, MemberJoined
 from shop.messaging import consumers
@@ -93,12 +94,20 @@ def leave(together: Barrier) -> None:
 
 
 def place_open_orders() -> None:
-    """Have the orders that the inventory answers."""
+    """Have the orders that the inventory answers, stock for some, and copies of the products."""
     now = timezone.now()
     keys = range(ROUNDS * STEP + WIDTH)
     placed = [Order(id=UUID(int=key), member_id=1, total=1, currency="CNY", placed_at=now) for key in keys]
     with transaction.atomic(using="orders"):
         store(*placed)
+    items = [StockItem.open(sku=f"sku-{key}") for key in keys]
+    for item in items:
+        item.receive(3, note="", at=now)
+    with transaction.atomic(using="inventory"):
+        store(*items)
+    ProductCopy.objects.bulk_create(
+        ProductCopy(sku=item.sku, name="x", category="", price=1, listed=True) for item in items
+    )
 
 
 # --- What is said ---------------------------------------------------------------------------------

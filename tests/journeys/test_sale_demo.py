@@ -81,6 +81,7 @@ def left_running(pids: dict[str, int]) -> list[int]:
     return [pid for pid in pids.values() if psutil.pid_exists(pid)]
 
 
+@pytest.mark.slow
 def test_a_second_demo_ends_well_right_after_the_first_was_killed(instance: str, tmp_path: Path) -> None:
     killed = start(instance, tmp_path / "killed.json", buyers=100_000)
     try:
@@ -153,6 +154,7 @@ def _the_command_that_it_ends_with_follows_an_order(instance: str, output: str) 
     assert "order-created" in traced.stdout
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_interrupted_twice_while_postgres_is_down_kills_everything_and_reports_nothing(
     instance: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Whatever is placed, cancelled, lost, doubled, reordered, restored or killed, and whenever: it ends well.
 
-``STATE_MACHINE_EXAMPLES=500`` runs so many examples, others each time.
+Some examples are always run, the same ones each time, and more of them with the slow tests.
+``STATE_MACHINE_EXAMPLES=500`` runs so many, others each time.
 """
 
 import os
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 import hypothesis
+import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import override_settings
@@ -33,9 +35,7 @@ from tests.harness import Shop
 
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "0"))
 PROFILE = hypothesis.settings(
-    max_examples=EXAMPLES or 8,
     stateful_step_count=30,
-    derandomize=not EXAMPLES,
     deadline=None,
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
@@ -275,14 +275,24 @@ def run(alias: str, sql: str) -> None:
         cursor.execute(sql)
 
 
-def test_it_always_ends_with_every_order_decided_and_a_clean_audit(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("examples", "seed"), [(EXAMPLES or 3, None if EXAMPLES else 1), pytest.param(5, 2, marks=pytest.mark.slow)]
+)
+def test_it_always_ends_with_every_order_decided_and_a_clean_audit(shop: Shop, examples: int, seed: int | None) -> None:
     members = [shop.member("ada").pk, shop.member("bob").pk]
     shop.sell("phone", stock=3)
     shop.sell("case", stock=6)
     shop.drain()
     start = backups(settings.DATABASES)
+
+    def journey() -> Journey:
+        return Journey(shop, members, start)
+
     try:
         with override_settings(RELAY_EVENTS=SMALL):
-            run_state_machine_as_test(lambda: Journey(shop, members, start), settings=PROFILE)
+            run_state_machine_as_test(
+                journey if seed is None else hypothesis.seed(seed)(journey),
+                settings=hypothesis.settings(PROFILE, max_examples=examples),
+            )
     finally:
         run("inventory", MENDED)
