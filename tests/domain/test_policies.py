@@ -2,13 +2,15 @@
 
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.events import Shortage
 from inventory.policies import ADJUSTED, EFFECTS, RECEIVED, RELEASED, RESERVED, RETURNED, SHIPPED, needs_of, shortages
-from orders.policies import Wanted, faults, merge, price
+from orders.events import LineCampaign
+from orders.policies import Sale, Wanted, beyond_limit, faults, merge, price
 
 WANTED = st.lists(st.builds(Wanted, st.sampled_from("abc"), st.integers(1, 9)))
 
@@ -33,6 +35,14 @@ def test_merging_loses_no_piece_and_leaves_each_sku_once(lines: list[Wanted]) ->
     assert sum(line.quantity for line in merged) == sum(line.quantity for line in lines)
     assert len({line.sku for line in merged}) == len(merged)
     assert merge(merged) == merged
+
+
+def test_a_sale_prices_its_line_and_no_other() -> None:
+    sale = Sale(UUID(int=7), price=4, limit=2, allotment=9)
+    sold, usual = price([Wanted("a", 1), Wanted("b", 1)], {"a": offer("a"), "b": offer("b")}, {"a": sale, "c": sale})
+    assert (sold.price, sold.campaign) == (4, LineCampaign(id=sale.id, allotment=9))
+    assert (usual.price, usual.campaign) == (10, None)
+    assert "order at most 1." in beyond_limit(sold, taken=1, limit=2)["detail"]
 
 
 def test_every_faulty_line_is_named() -> None:
