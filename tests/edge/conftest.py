@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.test import override_settings
 from tests.edge.browsing import Visitor
 from tests.edge.proxies import Certificate, caddy, nginx, small
 from tests.harness import Shop
-from tests.journeys.web import QuietHandler, running
+from tests.journeys.web import QuietHandler
 
 
 class Requests(list[tuple[str, str]]):
@@ -34,13 +35,12 @@ def serving(application: Callable[..., Any]) -> Iterator[int]:
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
     server.daemon_threads = False  # each closes its databases' connections before we go on
     server.set_app(application)
-    with running(server) as port:
-        yield port
-
-
-@pytest.fixture
-def shop(running_shop: Shop) -> Shop:
-    return running_shop
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

@@ -91,18 +91,18 @@ UNDISTURBED = {
 
 
 @pytest.fixture
-def ready(running_shop: Shop) -> Shop:
+def ready(shop: Shop) -> Shop:
     """A product of which there are two, and among the orders' events one that cannot be decoded."""
-    running_shop.member()
-    running_shop.sell("phone", stock=2)
-    running_shop.drain()
+    shop.member()
+    shop.sell("phone", stock=2)
+    shop.drain()
     with connections["orders"].cursor() as cursor:
         cursor.execute(
             "INSERT INTO orders_outboxevent (lane, type, key, data, headers) "
             "VALUES (0, 'orders.order-created', 'poison', jsonb_build_object('order_id', %s), '{}')",
             [str(uuid4())],
         )
-    return running_shop
+    return shop
 
 
 def restore_elsewhere() -> None:
