@@ -20,16 +20,19 @@ SELECT lane, %s, key, data, '{{}}' FROM unnest(%s::smallint[], %s::text[], %s::j
 """
 
 
-def drain(urls: dict[str, str]) -> float:
-    """Decide every order of the backlog, with enough in stock for all; seconds taken."""
-    orders, inventory, readmodel = (psycopg.connect(urls[name]) for name in ("orders", "inventory", "readmodel"))
-    with orders, inventory, readmodel:
+def drain(urls: dict[str, str], *, credit: bool) -> float:
+    """Decide every order of the backlog, with enough in stock, and enough credit, for all; seconds taken."""
+    names = ("orders", "inventory", "members", "readmodel")
+    orders, inventory, members, readmodel = (psycopg.connect(urls[name]) for name in names)
+    with orders, inventory, members, readmodel:
         start, position = time.perf_counter(), 0
         while rows := _read(orders, position):
             position = rows[-1][0]
             events = [(lane, key, data) for _, lane, key, data in rows]
             now = datetime.now(UTC)
             _reserve(inventory, events, now)
+            if credit:
+                _take_credit(members, events, now)
             _confirm(orders, events, now)
             _project(readmodel, events, now)
         return time.perf_counter() - start
@@ -103,13 +106,55 @@ def _reserve(inventory: psycopg.Connection, events: list, now: datetime) -> None
         )
 
 
+def _take_credit(members: psycopg.Connection, events: list, now: datetime) -> None:
+    """A line of the stream for each order, and its announcement."""
+    buyers = sorted({data["member_id"] for _, _, data in events})
+    with members.transaction(), members.cursor() as cursor:
+        cursor.execute(
+            "SELECT member_id FROM members_creditaccount WHERE member_id = ANY(%s) ORDER BY member_id FOR UPDATE",
+            [buyers],
+        )
+        cursor.execute(
+            "SELECT member_id, max(version) FROM members_streamevent WHERE member_id = ANY(%s) GROUP BY member_id",
+            [buyers],
+        )
+        versions = dict(cursor.fetchall())
+        told = []
+        for _, key, data in events:
+            member = data["member_id"]
+            versions[member] += 1
+            told.append({"member_id": member, "version": versions[member], "order_id": key, "amount": data["total"]})
+        documents = [Jsonb(each) for each in told]
+        cursor.execute(
+            "INSERT INTO members_streamevent (member_id, version, type, order_id, data, at)"
+            " SELECT m, v, 'members.credit-reserved', o, d, %s"
+            " FROM unnest(%s::bigint[], %s::bigint[], %s::uuid[], %s::jsonb[]) AS e (m, v, o, d)",
+            [
+                now,
+                [each["member_id"] for each in told],
+                [each["version"] for each in told],
+                [UUID(each["order_id"]) for each in told],
+                documents,
+            ],
+        )
+        cursor.execute(
+            APPEND.format(table="members_outboxevent"),
+            [
+                "members.credit-reserved",
+                [lane for lane, _, _ in events],
+                [str(each["member_id"]) for each in told],
+                documents,
+            ],
+        )
+
+
 def _confirm(orders: psycopg.Connection, events: list, now: datetime) -> None:
     ids = [UUID(key) for _, key, _ in events]
     with orders.transaction(), orders.cursor() as cursor:
         cursor.execute("SELECT id, status FROM orders_order WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [ids])
         cursor.fetchall()
         cursor.execute(
-            "UPDATE orders_order SET status = 'confirmed', confirmed_at = %s WHERE id = ANY(%s)",
+            "UPDATE orders_order SET status = 'confirmed', granted = participants, confirmed_at = %s WHERE id = ANY(%s)",
             [now, ids],
         )
         cursor.execute(

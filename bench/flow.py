@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,25 +22,30 @@ from orders.events import Line
 from orders.models import Order, Status
 from readmodel.models import OrderView
 from shop.local.servers import addresses
+from shop.members.credit.stream import Accounts, store_with_accounts
 from shop.messaging.aggregates import store
 from shop.messaging.contexts import publishers
 from shop.messaging.producer.fence import present
 from shop.messaging.tasks import scan_outbox
+from shop.values import MAX_CREDIT
 
 OPTIONS = ("--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
 PATIENCE = 60  # seconds without progress before a run is given up
-COPIED = ("orders", "inventory", "readmodel")
+COPIED = ("orders", "inventory", "members", "readmodel")
+BUYERS = 500
 
 
-def measure(console: Console, *, orders: int, lines: int, skus: int) -> dict[str, Any]:
+def measure(console: Console, *, orders: int, lines: int, skus: int, participants: Sequence[str]) -> dict[str, Any]:
     """Orders decided and projected per second, by the floor and by us, from equal backlogs."""
-    _prepare(console, orders=orders, lines=lines, skus=skus)
+    _prepare(console, orders=orders, lines=lines, skus=skus, participants=participants)
     with console.status("the floor: raw SQL"):
-        floor_s = floor.drain({name: addresses.database_url(f"floor_{name}", settings.INSTANCE) for name in COPIED})
+        urls = {name: addresses.database_url(f"floor_{name}", settings.INSTANCE) for name in COPIED}
+        floor_s = floor.drain(urls, credit="members" in participants)
     with console.status("ours: workers are starting") as status, _workers():
         status.update("ours: through Celery")
         ours_s = _drain(orders)
     return {
+        "participants": list(participants),
         "orders": orders,
         "lines": lines,
         "skus": skus,
@@ -52,7 +57,7 @@ def measure(console: Console, *, orders: int, lines: int, skus: int) -> dict[str
     }
 
 
-def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
+def _prepare(console: Console, *, orders: int, lines: int, skus: int, participants: Sequence[str]) -> None:
     """Empty databases, a backlog of open orders, and a copy of it all for the floor."""
     with console.status("databases"):
         call_command("migrate", verbosity=0)
@@ -63,9 +68,11 @@ def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
     with console.status(f"{orders:,} open orders"):
         for number in range(skus):
             receive_stock(sku=f"sku-{number}", quantity=orders * lines, at=timezone.now())
+        _open_accounts()
         for start in range(0, orders, 1_000):
+            numbers = range(start, min(start + 1_000, orders))
             with transaction.atomic(using="orders"):
-                store(*(_order(number, lines, skus) for number in range(start, min(start + 1_000, orders))))
+                store(*(_order(number, lines, skus, participants) for number in numbers))
     for alias in settings.CONTEXTS.values():
         with connections[alias].cursor() as cursor:
             cursor.execute("ANALYZE")
@@ -76,12 +83,23 @@ def _prepare(console: Console, *, orders: int, lines: int, skus: int) -> None:
             server.execute(f"CREATE DATABASE floor_{name} TEMPLATE {name}")
 
 
-def _order(number: int, lines: int, skus: int) -> Order:
+def _open_accounts() -> None:
+    """Credit for everybody who orders, and more than enough."""
+    with transaction.atomic(using="default"):
+        accounts = Accounts(members=range(BUYERS))
+        for member_id in range(BUYERS):
+            accounts.open(member_id, limit=MAX_CREDIT, at=timezone.now())
+        store_with_accounts(*accounts.changed())
+
+
+def _order(number: int, lines: int, skus: int, participants: Sequence[str]) -> Order:
     wanted = (
         Line(sku=f"sku-{(number * 7 + line) % skus}", name="Thing", category="things", price=100, quantity=1)
         for line in range(lines)
     )
-    return Order.place(member_id=number % 500, lines=tuple(wanted), currency="CNY", at=timezone.now())
+    return Order.place(
+        member_id=number % BUYERS, lines=tuple(wanted), currency="CNY", at=timezone.now(), participants=participants
+    )
 
 
 @contextmanager

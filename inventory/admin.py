@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from inventory import policies, services
-from inventory.models import Claim, Reservation, StockItem, StockMovement
+from inventory.models import Allotment, Claim, Reservation, StockItem, StockMovement
 from shop.admin.dialogs import Dialog, dialog
 from shop.admin.pages import ReadOnlyPage
 from shop.admin.shown import NOTHING, Panel, badge, list_link, moment, more, page_link
@@ -20,7 +20,12 @@ from shop.values import SKU_PATTERN, SKU_RULE
 
 LEDGER_ROWS = 50  # movements that an item's page shows
 
-COLOURS = {Claim.Status.LOCKED: "success", Claim.Status.FAILED: "danger", Claim.Status.RELEASED: ""}
+COLOURS = {
+    Claim.Status.LOCKED: "success",
+    Claim.Status.FAILED: "danger",
+    Claim.Status.RELEASED: "",
+    Claim.Status.SHIPPED: "primary",
+}
 
 
 class ReceiveForm(Dialog):
@@ -136,7 +141,13 @@ def received(form: Dialog) -> dict[str, Any]:
 
 def kind(move: StockMovement) -> str:
     """Render a movement's kind as a badge."""
-    colours = {policies.RECEIVED: "success", policies.RESERVED: "info", policies.ADJUSTED: "warning"}
+    colours = {
+        policies.RECEIVED: "success",
+        policies.RESERVED: "info",
+        policies.SHIPPED: "primary",
+        policies.RETURNED: "success",
+        policies.ADJUSTED: "warning",
+    }
     return badge(move.kind, colours.get(move.kind, ""))
 
 
@@ -201,6 +212,26 @@ class StockMovementPage(ReadOnlyPage):
         return cause(row)
 
 
+@admin.register(Allotment)
+class AllotmentPage(ReadOnlyPage):
+    """How much of each campaign is taken."""
+
+    list_display = ("campaign_id", "sku", "allotment", "taken", "left")
+    search_fields = ("campaign_id",)
+    search_help_text = "Campaign id, exactly"
+    empty = "Nothing was sold in a campaign yet."
+    ordering = ("-campaign_id",)
+    fields = ("campaign_id", "sku", ("allotment", "taken"), "left", "origin")
+
+    @admin.display
+    def left(self, row: Allotment) -> int:
+        return row.left
+
+    @admin.display(description="in marketing")
+    def origin(self, row: Allotment) -> str:
+        return page_link("marketing_campaign", row.pk, "The campaign")
+
+
 @admin.register(Claim)
 class ClaimPage(ReadOnlyPage):
     """What an order claims of the stock, and the answer it got."""
@@ -221,10 +252,11 @@ class ClaimPage(ReadOnlyPage):
             row.held = by_claim.get(row.pk, [])  # type: ignore[attr-defined]
 
     def panels(self, request: HttpRequest, row: Any) -> list[Panel]:
-        reservations = [(page_link("inventory_stockitem", each.sku), each.quantity) for each in row.held]
-        title = "Reservations" if row.status == Claim.Status.LOCKED else "Reservations (released)"
+        reservations = [(page_link("inventory_stockitem", each.sku), each.quantity, each.returned) for each in row.held]
+        title = "Reservations" if row.status == Claim.Status.LOCKED else f"Reservations ({row.status})"
+        headers = ("SKU", "Quantity", "Returned")
         return [
-            Panel(title=title, headers=("SKU", "Quantity"), rows=reservations, empty="Nothing was reserved."),
+            Panel(title=title, headers=headers, rows=reservations, empty="Nothing was reserved."),
             timeline("inventory", row.key, title="Answers", moments=[("answered", row.answered_at)]),
         ]
 
@@ -238,7 +270,11 @@ class ClaimPage(ReadOnlyPage):
 
     @admin.display
     def short_lines(self, row: Claim) -> str:
-        lines = (f"{line['sku']}: {line['requested']} requested, {line['available']} available" for line in row.short)
+        lines = [f"{line['sku']}: {line['requested']} requested, {line['available']} available" for line in row.short]
+        lines += [
+            f"{line['sku']}: {line['requested']} requested, {line['available']} left of the campaign"
+            for line in row.exhausted
+        ]
         return "; ".join(lines) or NOTHING
 
     @admin.display(description="answered at (UTC)")

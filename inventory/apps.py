@@ -12,10 +12,12 @@ class InventoryConfig(ContextConfig):
         Entry("Stock", "stockitem", "inventory_2"),
         Entry("Ledger", "stockmovement", "swap_vert"),
         Entry("Claims of orders", "claim", "bookmark"),
+        Entry("Allotments of campaigns", "allotment", "pie_chart"),
     )
     roles = {
-        "stock": ("view_stockitem", "change_stockitem", "view_stockmovement", "view_claim"),
+        "stock": ("view_stockitem", "change_stockitem", "view_stockmovement", "view_claim", "view_allotment"),
         "orders": ("view_claim",),
-        "support": ("view_stockitem", "view_stockmovement", "view_claim"),
+        "marketing": ("view_allotment",),
+        "support": ("view_stockitem", "view_stockmovement", "view_claim", "view_allotment"),
     }
     sweeps = (Sweep("forget-inventory-keys", "inventory.tasks.forget_idempotency_keys", every=3600),)

@@ -28,9 +28,11 @@ class InventoryLocked(InventoryAnswer):
 
 @event("inventory.inventory-lock-failed")
 class InventoryLockFailed(InventoryAnswer):
-    """Nothing is reserved for the order, because these of its lines are short."""
+    """Nothing is reserved for the order, because these of its lines are short, or their campaigns are."""
 
     short: tuple[Shortage, ...]
+    exhausted: tuple[Shortage, ...] = ()
+    """Lines that exceed what is left of their campaign's allotment, which is ``available``."""
 
 
 @event("inventory.stock-changed")
@@ -40,3 +42,19 @@ class StockChanged(Event):
     sku: str
     available: int
     reserved: int
+
+
+class Availability(Event):
+    """Whether there is anything left to sell of a product. A courtesy: reservations decide."""
+
+    sku: str
+
+
+@event("inventory.stock-depleted")
+class StockDepleted(Availability):
+    """The last unit was reserved, or taken away."""
+
+
+@event("inventory.stock-replenished")
+class StockReplenished(Availability):
+    """There is something to sell again."""

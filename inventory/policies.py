@@ -6,12 +6,15 @@ from inventory.events import Shortage
 
 MAX_MOVEMENT = 1_000_000_000  # units of one SKU that are received, or counted more or less, at once
 
-RECEIVED, RESERVED, RELEASED, ADJUSTED = "received", "reserved", "released", "adjusted"
+RECEIVED, ADJUSTED = "received", "adjusted"
+RESERVED, RELEASED, SHIPPED, RETURNED = "reserved", "released", "shipped", "returned"  # for an order
 
 EFFECTS: Mapping[str, tuple[int, int]] = {
     RECEIVED: (1, 0),
     RESERVED: (-1, 1),
     RELEASED: (1, -1),
+    SHIPPED: (0, -1),
+    RETURNED: (1, 0),
     ADJUSTED: (1, 0),
 }
 """The effect of one unit of each kind of movement on (available, reserved)."""

@@ -3,9 +3,10 @@
 from celery import shared_task
 from django.conf import settings
 
+from inventory.campaigns import Sold
 from inventory.models import IdempotencyKey
 from inventory.services import StockRoom, items_for
-from orders.events import OrderCancelled, OrderCreated, OrderEvent
+from orders.events import OrderCancelled, OrderCreated, OrderEvent, OrderReturned, OrderShipped
 from shop.catalogue.events import ProductAdded
 from shop.databases import database_time
 from shop.idempotency import forget_keys
@@ -14,9 +15,9 @@ from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
 
 
-@consumes("orders", OrderCreated, OrderCancelled, annuls={OrderCancelled: OrderCreated})
+@consumes("orders", OrderCreated, OrderCancelled, OrderShipped, OrderReturned, annuls={OrderCancelled: OrderCreated})
 def reserve_stock(batch: Batch) -> None:
-    """Reserve for each created order in turn, all lines or nothing; release for each that was cancelled.
+    """Reserve for each created order in turn, all lines or nothing; release, ship or restock what became of it later.
 
     Loads once and stores once whatever the batch touches. Orders of one SKU share its item, so each sees what
     those before it reserved; the first in the lane is served first. An order whose cancellation is in the log
@@ -25,6 +26,12 @@ def reserve_stock(batch: Batch) -> None:
     room = StockRoom(
         orders=[event.order_id for event in batch.of(OrderEvent)],
         skus={line.sku for order in batch.of(OrderCreated) for line in order.lines},
+        sold=[
+            Sold(line.campaign.id, line.sku, line.campaign.allotment)
+            for order in batch.of(OrderCreated)
+            for line in order.lines
+            if line.campaign is not None
+        ],
     )
     now = database_time("inventory")
     for received in batch:
@@ -32,9 +39,15 @@ def reserve_stock(batch: Batch) -> None:
             case OrderCreated(order_id=order_id) if received.annulled:
                 room.void(order_id=order_id, at=now)
             case OrderCreated(order_id=order_id, lines=lines):
-                room.reserve(order_id=order_id, lines=((line.sku, line.quantity) for line in lines), at=now)
+                wanted = [(line.sku, line.quantity) for line in lines]
+                sold_in = {line.sku: line.campaign.id for line in lines if line.campaign is not None}
+                room.reserve(order_id=order_id, lines=wanted, sold_in=sold_in, at=now)
             case OrderCancelled(order_id=order_id):
                 room.release(order_id=order_id, at=now)
+            case OrderShipped(order_id=order_id):
+                room.ship(order_id=order_id, at=now)
+            case OrderReturned(order_id=order_id, lines=returned):
+                room.take_back(order_id=order_id, totals={line.sku: line.quantity for line in returned}, at=now)
     store(*room.changed())
 
 

@@ -10,10 +10,14 @@ class OrdersConfig(ContextConfig):
     name = "orders"
     label = "orders"
     verbose_name = "Orders"
-    menu = (Entry("Orders", "order", "receipt_long"), Entry("Product copies", "productcopy", "content_copy"))
+    menu = (
+        Entry("Orders", "order", "receipt_long"),
+        Entry("Product copies", "productcopy", "content_copy"),
+        Entry("Campaign copies", "campaigncopy", "campaign"),
+    )
     roles = {
         "orders": ("view_order", "change_order"),
-        "support": ("view_order", "view_productcopy", "view_membercopy"),
+        "support": ("view_order", "view_productcopy", "view_campaigncopy", "view_membercopy"),
     }
     sweeps = (
         Sweep("expire-open-orders", "orders.tasks.expire_open_orders", every=settings.ORDER_SWEEP_INTERVAL),

@@ -10,7 +10,15 @@ import msgspec
 from shop.messaging.events import Event, event
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class LineCampaign(msgspec.Struct, frozen=True, kw_only=True):
+    """The campaign that a line was sold in."""
+
+    id: UUID
+    allotment: int
+    """Units that all members together can buy of it."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One product of an order, as it was when the order was placed."""
 
     sku: str
@@ -19,6 +27,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     price: int
     """Minor units per unit sold."""
     quantity: int
+    campaign: LineCampaign | None = None
 
 
 class Short(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +38,7 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     available: int
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code", omit_defaults=True):
     """Why an order was cancelled. ``code`` is stable, for machines."""
 
     detail: ClassVar[str]
@@ -40,11 +49,40 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, tag_field="code"):
         return {"code": data["code"], "detail": self.detail, **data}
 
 
-class OutOfStock(Reason, frozen=True, kw_only=True, tag="out_of_stock"):
+class Refusal(Reason, frozen=True, kw_only=True):
+    """A participant refused. The first refusal decides."""
+
+    also: tuple[Mapping[str, Any], ...] = ()
+    """Further refusals, which arrived when the order was cancelled already; each is a reason like this one."""
+
+    def shown(self) -> dict[str, Any]:
+        shown = super().shown()
+        return shown | {"also": [read_reason(further).shown() for further in self.also]} if self.also else shown
+
+
+class OutOfStock(Refusal, frozen=True, kw_only=True, tag="out_of_stock"):
     """There was too little of one product or more; every short line is named."""
 
     lines: tuple[Short, ...]
     detail = "There is not enough in stock."
+
+
+class AllotmentExhausted(Refusal, frozen=True, kw_only=True, tag="allotment_exhausted"):
+    """Other members were faster: a campaign has too little left."""
+
+    sku: str
+    """The first line that is refused so."""
+    lines: tuple[Short, ...] = ()
+    """Every line that is; ``available`` is what is left of its campaign."""
+    detail = "There is not enough left of the campaign."
+
+
+class CreditTooLow(Refusal, frozen=True, kw_only=True, tag="credit_refused"):
+    """The member's credit does not cover the order's total."""
+
+    missing: int
+    """Minor units."""
+    detail = "The order exceeds the member's credit."
 
 
 class CancelledByMember(Reason, frozen=True, kw_only=True, tag="cancelled_by_member"):
@@ -59,7 +97,7 @@ class TimedOut(Reason, frozen=True, kw_only=True, tag="timed_out"):
     detail = "The order could not be decided in time."
 
 
-KnownReason = OutOfStock | CancelledByMember | CancelledByStaff | TimedOut
+KnownReason = OutOfStock | AllotmentExhausted | CreditTooLow | CancelledByMember | CancelledByStaff | TimedOut
 
 
 class UnknownReason(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +139,13 @@ class OrderCreated(OrderEvent):
     total: int
     currency: str
     placed_at: datetime
+    participants: tuple[str, ...] = ("inventory",)
+    """The contexts whose answers decide the order. A context that is not named takes nothing for it."""
 
 
 @event("orders.order-confirmed")
 class OrderConfirmed(OrderEvent):
-    """All of the order's lines are reserved."""
+    """Every participant agreed."""
 
     at: datetime
 
@@ -116,4 +156,30 @@ class OrderCancelled(OrderEvent):
 
     reason: Mapping[str, Any]
     """Read it by :func:`read_reason`."""
+    at: datetime
+
+
+@event("orders.order-shipped")
+class OrderShipped(OrderEvent):
+    """The goods left: what was reserved is used up."""
+
+    at: datetime
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of which goods came back."""
+
+    sku: str
+    quantity: int
+    """Of all returns of the order so far, this one included."""
+
+
+@event("orders.order-returned")
+class OrderReturned(OrderEvent):
+    """Goods of a shipped order came back. It tells all of the order's returns so far, not only the last."""
+
+    lines: tuple[Returned, ...]
+    """Every line of which something came back."""
+    refunded: int
+    """What those goods cost, in minor units."""
     at: datetime

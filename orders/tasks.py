@@ -1,45 +1,88 @@
 """The orders context's reactions to other contexts' events, and its periodic tasks."""
 
-from collections.abc import Mapping
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
+import msgspec
 from celery import shared_task
 from django.conf import settings
 from django.db import models
 
-from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
+from inventory.events import (
+    Availability,
+    InventoryAnswer,
+    InventoryLocked,
+    InventoryLockFailed,
+    Shortage,
+    StockDepleted,
+    StockReplenished,
+)
 from orders import services
-from orders.events import OutOfStock, Short
-from orders.models import IdempotencyKey, MemberCopy, Order, ProductCopy, Status
+from orders.events import AllotmentExhausted, CreditTooLow, OutOfStock, Refusal, Short
+from orders.models import CampaignCopy, IdempotencyKey, MemberCopy, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
 from shop.databases import database_time
 from shop.idempotency import forget_keys
-from shop.members.events import MemberChanged, MemberEvent, MemberJoined
-from shop.messaging.aggregates import store
+from shop.marketing.events import (
+    CampaignChanged,
+    CampaignDetails,
+    CampaignEnded,
+    CampaignEvent,
+    CampaignResumed,
+    CampaignScheduled,
+    CampaignSuspended,
+)
+from shop.members.events import (
+    CreditMovement,
+    CreditRefused,
+    CreditReserved,
+    MemberChanged,
+    MemberEvent,
+    MemberJoined,
+)
 from shop.messaging.batches import Batch
 from shop.messaging.reactions import consumes
+
+A = TypeVar("A", InventoryAnswer, CreditMovement)
 
 
 @consumes("inventory", InventoryLocked, InventoryLockFailed)
 def settle_orders(batch: Batch) -> None:
-    """Confirm each order whose stock is reserved; cancel each whose stock is short.
+    """Note for each order whether its stock is reserved; confirm it if all participants agreed, cancel it if not."""
+    _settle(batch, InventoryAnswer, _shortage, participant="inventory")
 
-    An answer for an order that was cancelled meanwhile changes nothing: the inventory hears of the cancellation
-    too, and then releases. A late refusal cancels a confirmed order. An answer for an order that this database
-    does not have, since it was restored, is left for the audit to report.
-    """
-    ids = [answer.order_id for answer in batch.of(InventoryAnswer)]
-    orders = {order.pk: order for order in Order.objects.filter(pk__any_of=ids).order_by("pk").select_for_update()}
-    now = database_time("orders")
-    for received in batch:
-        match received.data, orders.get(UUID(received.key)):
-            case InventoryLocked(), Order(status=Status.OPEN) as order:
-                order.confirm(at=now)
-            case InventoryLockFailed(short=short), Order(can_be_cancelled=True) as order:
-                lines = tuple(Short(sku=s.sku, requested=s.requested, available=s.available) for s in short)
-                order.cancel(reason=OutOfStock(lines=lines), at=now)
-    store(*(order for order in orders.values() if order.recorded))
+
+@consumes("members", CreditReserved, CreditRefused, name="credit")
+def settle_credit(batch: Batch) -> None:
+    """Note for each order whether the member's credit covers it, as :func:`settle_orders` does for its stock."""
+    _settle(batch, CreditMovement, _missing_credit, participant="members")
+
+
+def _settle(batch: Batch, kind: type[A], refusal: Callable[[A], Refusal | None], *, participant: str) -> None:
+    """Apply a participant's answers. ``refusal`` reads one: the reason if it is a no, ``None`` if it is a yes."""
+    services.settle(
+        ((received.data.order_id, refusal(received.data)) for received in batch if isinstance(received.data, kind)),
+        orders=[answer.order_id for answer in batch.of(kind)],
+        participant=participant,
+    )
+
+
+def _shortage(answer: InventoryAnswer) -> OutOfStock | AllotmentExhausted | None:
+    if not isinstance(answer, InventoryLockFailed):
+        return None
+    short, exhausted = _short_lines(answer.short), _short_lines(answer.exhausted)
+    beyond = AllotmentExhausted(sku=exhausted[0].sku, lines=exhausted) if exhausted else None
+    if not short and beyond is not None:
+        return beyond
+    return OutOfStock(lines=short, also=() if beyond is None else (msgspec.to_builtins(beyond),))
+
+
+def _short_lines(lines: Iterable[Shortage]) -> tuple[Short, ...]:
+    return tuple(Short(sku=line.sku, requested=line.requested, available=line.available) for line in lines)
+
+
+def _missing_credit(answer: CreditMovement) -> CreditTooLow | None:
+    return CreditTooLow(missing=answer.missing) if isinstance(answer, CreditRefused) else None
 
 
 @consumes("catalogue", ProductAdded, ProductChanged, ProductListed, ProductDelisted)
@@ -61,6 +104,40 @@ def copy_products(batch: Batch) -> None:
             case ProductDelisted(sku=sku) if sku in copies:
                 copies[sku].listed = False
     _upsert(copies, "sku", ["name", "category", "price", "listed"])
+
+
+@consumes("inventory", StockDepleted, StockReplenished, name="availability")
+def follow_stock(batch: Batch) -> None:
+    """Note which products are sold out, so that an order for them is refused at once.
+
+    A courtesy: a product that is unknown here is passed over, and an order that is taken in by mistake is decided by
+    its reservation. Of each product the last event counts.
+    """
+    sold_out = {event.sku: isinstance(event, StockDepleted) for event in batch.of(Availability)}
+    services.note_availability(sold_out)
+
+
+@consumes("marketing", CampaignScheduled, CampaignChanged, CampaignSuspended, CampaignResumed, CampaignEnded)
+def copy_campaigns(batch: Batch) -> None:
+    """Copy campaigns, which price the orders that are placed while they run.
+
+    What happens to a campaign that is unknown here, since an operator discarded the event that scheduled it, does
+    nothing.
+    """
+    ids = {event.campaign_id for event in batch.of(CampaignEvent)}
+    copies = CampaignCopy.objects.in_bulk(ids)
+    for received in batch:
+        match received.data:
+            case CampaignDetails(campaign_id=campaign_id) as campaign:
+                copies[campaign_id] = CampaignCopy(**msgspec.structs.asdict(campaign))
+            case CampaignSuspended(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "suspended"
+            case CampaignResumed(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "scheduled"
+            case CampaignEnded(campaign_id=campaign_id) if campaign_id in copies:
+                copies[campaign_id].state = "ended"
+    fields = ["sku", "price", "starts_at", "ends_at", "limit_per_member", "allotment", "state"]
+    _upsert(copies, "campaign_id", fields)
 
 
 @consumes("members", MemberJoined, MemberChanged)

@@ -1,7 +1,7 @@
 """Orders over HTTP: one order at a time. Lists are the read model's."""
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from orders import queries, services
 from orders.events import CancelledByMember, CancelledByStaff
 from orders.models import IdempotencyKey, Order, Status
 from orders.policies import Wanted, merge
-from shop.api.authentication import member_id_of
+from shop.api.authentication import HasNeeded, member_id_of
 from shop.api.bodies import Body
 from shop.api.fields import Items, Sku, Whole
 from shop.api.idempotency import KEY_PARAMETER, idempotent, key_of
@@ -37,6 +37,9 @@ class WantedLine(Body):
 
 class WantedOrder(Body):
     lines = Items(child=WantedLine(), min_length=1, max_length=MAX_LINES)
+    expected_total = Whole(
+        min_value=0, max_value=2**63 - 1, required=False, help_text="Minor units: another total is refused, 409."
+    )
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
         """Merge lines of one SKU."""
@@ -48,11 +51,20 @@ class WantedOrder(Body):
         return merged
 
 
+class ReturnedGoods(Body):
+    lines = Items(child=WantedLine(), min_length=1, max_length=MAX_LINES)
+
+    def validate_lines(self, lines: list[dict[str, Any]]) -> list[Wanted]:
+        """Merge lines of one SKU."""
+        return merge([Wanted(**line) for line in lines])
+
+
 class LineShape(serializers.Serializer[Any]):
     sku = serializers.CharField()
     name = serializers.CharField()
     quantity = serializers.IntegerField()
     price = serializers.IntegerField(help_text="Per unit, in the minor unit of the order's currency.")
+    returned = serializers.IntegerField(help_text="How many came back after the order was shipped.")
 
 
 class ShortShape(serializers.Serializer[Any]):
@@ -64,7 +76,16 @@ class ShortShape(serializers.Serializer[Any]):
 class ReasonShape(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
-    lines = ShortShape(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+    lines = ShortShape(
+        many=True, required=False, help_text="The short lines, if `code` is `out_of_stock` or `allotment_exhausted`."
+    )
+    sku = serializers.CharField(required=False, help_text="The product, if `code` is `allotment_exhausted`.")
+    missing = serializers.IntegerField(
+        required=False, help_text="How much credit is missing, in minor units, if `code` is `credit_refused`."
+    )
+    also = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="Further refusals; each is a reason like this one."
+    )
 
 
 class QueueShape(serializers.Serializer[Any]):
@@ -95,13 +116,20 @@ class OrderShape(serializers.Serializer[Any]):
 def shown(order: Order) -> dict[str, Any]:
     """Represent an order to clients. A plain dict: serializers would cost half of the request."""
     place = queries.place_in_queue(order)
+    returned = order.returned
     return {
         "id": order.pk,
         "status": order.status,
         "total": order.total,
         "currency": order.currency,
         "lines": [
-            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": line.price}
+            {
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "price": line.price,
+                "returned": returned.get(line.sku, 0),
+            }
             for line in order.snapshot
         ],
         "reason": order.reason and order.reason.shown(),
@@ -113,6 +141,8 @@ def shown(order: Order) -> dict[str, Any]:
 
 
 # --- Views ----------------------------------------------------------------------------------------
+
+NO_FIELDS = {"application/json": {"type": "object", "properties": {}, "additionalProperties": False}}
 
 LOCATION = OpenApiParameter("Location", location=OpenApiParameter.HEADER, response=[202])
 
@@ -128,7 +158,8 @@ class PlaceOrder(APIView):
         request=WantedOrder,
         parameters=[KEY_PARAMETER, LOCATION],
         responses={
-            202: OpenApiResponse(OrderShape, "Accepted: it is open until the inventory has answered."),
+            202: OpenApiResponse(OrderShape, "Accepted: it is open until its participants have answered."),
+            409: OpenApiResponse(None, "The total is not the expected one; `lines` and `total` say what it is."),
             422: OpenApiResponse(None, "Lines that cannot be ordered; or the key stands for another request."),
         },
     )
@@ -137,7 +168,7 @@ class PlaceOrder(APIView):
         member_id = member_id_of(request.user)
         body = WantedOrder(data=request.data)
         body.is_valid(raise_exception=True)
-        order, _ = services.place_order(member_id=member_id, lines=body.validated_data["lines"], key=key_of(request))
+        order, _ = services.place_order(member_id=member_id, key=key_of(request), **body.validated_data)
         return Response(shown(order), status=202, headers={"Location": reverse("order", args=[order.pk])})
 
 
@@ -164,7 +195,7 @@ class OrderDetail(APIView):
 class CancelOrder(APIView):
     @extend_schema(
         operation_id="orders_cancel",
-        request={"application/json": {"type": "object", "properties": {}, "additionalProperties": False}},
+        request=NO_FIELDS,
         responses={200: OrderShape, 409: OpenApiResponse(None, "It is cancelled already, or has shipped.")},
     )
     @idempotent(IdempotencyKey)
@@ -175,6 +206,48 @@ class CancelOrder(APIView):
         own = _check_own_or(request, order, "orders.change_order")
         reason = CancelledByMember() if own else CancelledByStaff()
         order = services.cancel_order(order_id=order_id, reason=reason, at=database_time("orders"))
+        return Response(shown(order))
+
+
+class ShipOrder(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"POST": "orders.change_order"}
+
+    @extend_schema(
+        operation_id="orders_ship",
+        request=NO_FIELDS,
+        responses={200: OrderShape, 409: OpenApiResponse(None, "It is not confirmed.")},
+    )
+    @idempotent(IdempotencyKey)
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Ship a confirmed order: its goods leave the stock, and what they cost is spent. For staff."""
+        Body(data=request.data).is_valid(raise_exception=True)
+        return Response(shown(services.ship_order(order_id=order_id, at=database_time("orders"))))
+
+
+class ReturnGoods(APIView):
+    permission_classes = (HasNeeded,)
+    needs: ClassVar = {"POST": "orders.change_order"}
+    body_limit = PlaceOrder.body_limit
+
+    @extend_schema(
+        operation_id="orders_return",
+        request=ReturnedGoods,
+        responses={
+            200: OrderShape,
+            409: OpenApiResponse(None, "It was not shipped, or less can come back; each line says how much."),
+        },
+    )
+    @idempotent(IdempotencyKey)
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Take back goods of a shipped order: they are on sale again, and refunded. For staff.
+
+        Without an Idempotency-Key, a request that is sent twice counts twice.
+        """
+        body = ReturnedGoods(data=request.data)
+        body.is_valid(raise_exception=True)
+        at = database_time("orders")
+        order = services.return_goods(order_id=order_id, lines=body.validated_data["lines"], at=at)
         return Response(shown(order))
 
 

@@ -42,12 +42,18 @@ class OrderViewPage(ReadOnlyPage):
 
     def panels(self, request: HttpRequest, row: OrderView) -> list[Panel]:
         lines = [
-            (line["sku"], line["name"], format_money(line["price"], row.currency), line["quantity"])
+            (
+                line["sku"],
+                line["name"],
+                format_money(line["price"], row.currency),
+                line["quantity"],
+                line.get("returned", 0),
+            )
             for line in row.lines
         ]
         history = [(moment(datetime.fromisoformat(entry["at"])), entry["status"]) for entry in row.history]
         return [
-            Panel(title="Lines", headers=("SKU", "Product", "Price", "Quantity"), rows=lines),
+            Panel(title="Lines", headers=("SKU", "Product", "Price", "Quantity", "Returned"), rows=lines),
             Panel(title="History", headers=("Time (UTC)", "Status"), rows=history),
             *([Panel(title="Why it was cancelled", text=pretty(row.reason))] if row.reason else []),
         ]

@@ -6,7 +6,16 @@ from typing import Any, Literal
 
 from django.db import connections
 
-from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, read_reason
+from orders.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderEvent,
+    OrderReturned,
+    OrderShipped,
+    Returned,
+    read_reason,
+)
 from readmodel import services
 from readmodel.models import OrderView
 from shop.members.events import MemberEvent
@@ -14,6 +23,9 @@ from shop.messaging.batches import Batch
 from shop.setwise import rows
 
 DECIDED = ("status", "reason", "decided_at", "history")
+
+LIVED = (*DECIDED, "lines")
+"""What a return changes too. Most batches have none, and their rows are not read whole."""
 
 # A name may come before or after the orders that show it: two sources have no mutual order. A blank row is
 # made if it is missing, and held until the commit, so that either side sees what the other wrote.
@@ -41,19 +53,24 @@ def project_orders(batch: Batch) -> None:
     """
     names = _held_names({order.member_id for order in batch.of(OrderCreated)}, "SHARE")
     ids = {event.order_id for event in batch.of(OrderEvent)}
-    known = OrderView.objects.filter(pk__any_of=ids).only(*DECIDED).order_by("pk").select_for_update()
+    fields = LIVED if batch.of(OrderReturned) else DECIDED
+    known = OrderView.objects.filter(pk__any_of=ids).only(*fields).order_by("pk").select_for_update()
     shown = {view.pk: view for view in known}
     created = {order.order_id: _view(order, names) for order in batch.of(OrderCreated) if order.order_id not in shown}
     views = created | shown
     for received in batch:
         match received.data:
             case OrderConfirmed(order_id=order_id, at=at) if order_id in views:
-                _decide(views[order_id], "confirmed", at)
+                _move(views[order_id], "confirmed", at)
             case OrderCancelled(order_id=order_id, at=at, reason=reason) if order_id in views:
-                _decide(views[order_id], "cancelled", at)
+                _move(views[order_id], "cancelled", at)
                 views[order_id].reason = reason
+            case OrderShipped(order_id=order_id, at=at) if order_id in views:
+                _move(views[order_id], "shipped", at)
+            case OrderReturned(order_id=order_id, lines=lines) if order_id in views:
+                _take_back(views[order_id], lines)
     if shown:
-        rows.update("readmodel", [shown[pk] for pk in sorted(shown)], DECIDED)
+        rows.update("readmodel", [shown[pk] for pk in sorted(shown)], fields)
     if created:
         rows.insert("readmodel", [created[pk] for pk in sorted(created)])
 
@@ -101,10 +118,18 @@ def _view(order: OrderCreated, names: dict[int, str]) -> OrderView:
     )
 
 
-def _decide(view: OrderView, status: str, at: datetime) -> None:
+def _move(view: OrderView, status: str, at: datetime) -> None:
     """Set the row's status. An event that the row shows already changes nothing."""
     if any(entry["status"] == status for entry in view.history):
         return
     view.status = status
     view.decided_at = view.decided_at or at
     view.history = [*view.history, {"status": status, "at": at.isoformat()}]
+
+
+def _take_back(view: OrderView, lines: Iterable[Returned]) -> None:
+    """Set what came back of each line. Every return tells the sums, so an older one never lowers them."""
+    returned = {line.sku: line.quantity for line in lines}
+    view.lines = [
+        {**line, "returned": max(returned.get(line["sku"], 0), line.get("returned", 0))} for line in view.lines
+    ]

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from orders.events import OrderCancelled, OrderConfirmed, OrderCreated
+from orders.events import OrderCancelled, OrderConfirmed, OrderCreated, OrderReturned, OrderShipped
 from readmodel import projections, services
 from shop.members.events import MemberChanged, MemberJoined
 from shop.messaging.batches import Batch
@@ -11,9 +11,9 @@ from shop.messaging.reactions import consumes
 RENAMING_SECONDS = 2  # that one run goes on for, so that batches get their turn
 
 
-@consumes("orders", OrderCreated, OrderConfirmed, OrderCancelled)
+@consumes("orders", OrderCreated, OrderConfirmed, OrderCancelled, OrderShipped, OrderReturned)
 def project_orders(batch: Batch) -> None:
-    """Show each order in the lists, with its member's name, as it is placed and decided."""
+    """Show each order in the lists, with its member's name, as it is placed, decided, shipped and returned."""
     projections.project_orders(batch)
 
 

@@ -22,6 +22,7 @@ class ListedLine(serializers.Serializer[Any]):
     name = serializers.CharField()
     quantity = serializers.IntegerField()
     price = serializers.IntegerField(help_text="Per unit, in the minor unit of the order's currency.")
+    returned = serializers.IntegerField(default=0, help_text="How many came back after the order was shipped.")
 
 
 class ListedShort(serializers.Serializer[Any]):
@@ -33,7 +34,13 @@ class ListedShort(serializers.Serializer[Any]):
 class ListedReason(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
-    lines = ListedShort(many=True, required=False, help_text="The short lines, if `code` is `out_of_stock`.")
+    lines = ListedShort(
+        many=True, required=False, help_text="The short lines, if `code` is `out_of_stock` or `allotment_exhausted`."
+    )
+    sku = serializers.CharField(required=False, help_text="The product, if `code` is `allotment_exhausted`.")
+    missing = serializers.IntegerField(
+        required=False, help_text="How much credit is missing, in minor units, if `code` is `credit_refused`."
+    )
 
 
 class ListedMoment(serializers.Serializer[Any]):

@@ -105,15 +105,15 @@ class Client(RedisCacheClient):
         timeouts: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry": retry}
         # RESP2 without CLIENT SETINFO: a new connection needs no further round trips.
         super().__init__(servers, serializer=JSON(), protocol=2, driver_info=None, **timeouts)
-        self.circuit = Circuit(self._write_something)
+        self.circuit = Circuit(self.write_something)
 
     def run(self, script: str, keys: Sequence[str], arguments: Sequence[int]) -> int:
         """Run a Lua script, in one round trip, and return its number. :raises CacheAway:"""
         with self.circuit.closed():
             return int(self.get_client(write=True).eval(script, len(keys), *keys, *arguments))
 
-    def _write_something(self) -> None:
-        """A replica, or a server whose memory is full, answers a PING too."""
+    def write_something(self) -> None:
+        """Raise one of ``FAILURES`` while the cache is away. A replica, or a full server, answers a PING too."""
         self.get_client(write=True).set("shop-probe", 1, px=1000)
 
 
@@ -153,6 +153,13 @@ class SharedCache(RedisCache):
     @cached_property
     def _cache(self) -> Client:
         return self.client
+
+    def reach(self) -> None:
+        """Ask the shared cache itself, whatever is known of it, for a second at most.
+
+        :raises redis.RedisError, OSError: while it is away.
+        """
+        self.client.write_something()
 
     def run(self, script: str, keys: Sequence[str], arguments: Sequence[int]) -> int:
         """Run a Lua script on keys, with the deployment's prefix, in one round trip. :raises CacheAway:"""

@@ -5,7 +5,7 @@ models that they have: databases and their settings, queues, beat's schedule, wo
 the admin's sidebar and its pages for the machinery.
 """
 
-APPS = ["orders", "inventory", "shop.catalogue", "shop.members", "readmodel"]  # in the order of the sidebar
+APPS = ["orders", "inventory", "shop.catalogue", "shop.marketing", "shop.members", "readmodel"]  # the sidebar's order
 
 USERS = "shop.members"  # whose database is Django's "default", with users, tokens and sessions
 

@@ -5,17 +5,20 @@
 ``/readyz`` asks every dependency. The process is *ready* while it can do what cannot wait, accepting an order:
 the databases ``default`` (who is asking?) and ``orders``. The others are reported, and make it ``degraded``, not
 unready: every process sees the same ones, so that taking all of them out of service because a list, the stock or
-the broker is away would turn one part's outage into the whole shop's. The relay catches up by itself.
+the broker is away would turn one part's outage into the whole shop's. The relay catches up by itself. Without the
+cache, each process counts limits for itself (:mod:`shop.cache`); one that is not shared is no dependency.
 """
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from django.core.cache import caches
 from django.db import connections
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from shop.cache import SharedCache
 from shop.reaching import reach_broker
 
 NEEDED = ("default", "orders")  # database aliases without which no order is accepted
@@ -36,7 +39,7 @@ def livez(request: HttpRequest) -> JsonResponse:
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """Each dependency, ``ok`` or what is wrong with it; 503 unless every needed one is ``ok``."""
-    answers = _ask({**{alias: _probe_of(alias) for alias in connections}, "broker": _reach_broker})
+    answers = _ask({**{alias: _probe_of(alias) for alias in connections}, "broker": _reach_broker, **_cache()})
     unready = any(answers[alias] != "ok" for alias in NEEDED)
     degraded = any(answer != "ok" for answer in answers.values())
     dependencies = {name: {"answer": answer, "needed": name in NEEDED} for name, answer in answers.items()}
@@ -78,3 +81,9 @@ def _probe_of(alias: str) -> Callable[[], None]:
 
 def _reach_broker() -> None:
     reach_broker(PATIENCE)
+
+
+def _cache() -> dict[str, Callable[[], None]]:
+    """The shared cache is asked itself, not its circuit: a process that counts nothing has never tried it."""
+    shared = caches["default"]
+    return {"cache": shared.reach} if isinstance(shared, SharedCache) else {}

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from environs import Env, EnvError, validate
 
-from shop import contexts, exposure, logs, server_urls
+from shop import content_security, contexts, exposure, logs, server_urls
+from shop.api import schema
 from shop.local.servers import addresses, keys
 from shop.throttling import Rate
-from shop.values import SKU_PATTERN
+from shop.values import MAX_CREDIT
 
 env = Env()
 
@@ -136,8 +136,14 @@ if MESSAGE_SIGNATURES == "require" and not MESSAGE_KEYS:
 # --- The shop -------------------------------------------------------------------------------------
 
 CURRENCY = env.str("CURRENCY", "CNY")  # ISO 4217, of every price; amounts are in its minor unit
+ORDER_PARTICIPANTS: list[str] = env.list(
+    "ORDER_PARTICIPANTS", ["inventory", "members"], subcast=str.strip
+)  # they decide
+if "inventory" not in ORDER_PARTICIPANTS or set(ORDER_PARTICIPANTS) - {"inventory", "members"}:
+    raise ImproperlyConfigured("ORDER_PARTICIPANTS: inventory, or inventory,members for credit too.")
 ORDER_TIME_LIMIT = timedelta(seconds=env.float("ORDER_TIME_LIMIT", 900))  # an order still open after it is cancelled
 ORDER_SWEEP_INTERVAL = env.float("ORDER_SWEEP_INTERVAL", 5)  # seconds between two looks for such orders
+NEW_MEMBER_CREDIT = env.int("NEW_MEMBER_CREDIT", 10_000_000, validate=validate.Range(0, MAX_CREDIT))  # minor units
 IDEMPOTENCY_KEY_LIFE = timedelta(days=env.float("IDEMPOTENCY_KEY_LIFE", 30))  # then a key may be used anew
 
 # --- Limits: 30/m, 10/15m (s, m, h, d) or off. Windows begin with the first act; see shop/throttling.py ----
@@ -179,21 +185,7 @@ LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # static files come from the installed packages; there is nothing to collect
 
-# For every answer. A page may load and reach what this server serves, and run nothing that stands in it: no inline
-# scripts, and outside the admin no eval (shop/admin/scripts.py). Inline styles need the nonce of their request.
-CONTENT_SECURITY_POLICY: dict[str, Any] = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF, NONCE],
-        "img-src": [SELF, "data:"],  # icons inside style sheets, and the docs page's
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
+CONTENT_SECURITY_POLICY = content_security.POLICY
 
 INSTALLED_APPS = [
     "shop.local",  # first: its runserver wins over that of staticfiles …
@@ -272,24 +264,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
-SPECTACULAR_SETTINGS = {
-    "TITLE": "shop",
-    "DESCRIPTION": "Orders and stock of an event-driven shop. Amounts are integers of the currency's minor unit.",
-    "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,  # what is refused in a request may be added to an answer
-    "ENFORCE_NON_BLANK_FIELDS": True,
-    "PATH_CONVERTER_OVERRIDES": {  # of shop/api/converters.py
-        "sku": {"type": "string", "pattern": SKU_PATTERN},
-        "order": {"type": "string", "format": "uuid"},
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "shop.api.problems.describe_problems",
-    ],
-    "SWAGGER_UI_DIST": "SIDECAR",  # the docs page's scripts, without a network
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+SPECTACULAR_SETTINGS = schema.SETTINGS
 
 UNFOLD = {  # the admin's looks
     "SITE_TITLE": "shop",

@@ -12,6 +12,7 @@ from readmodel import views as readmodel
 from shop import health
 from shop.api.converters import CONVERTERS
 from shop.catalogue import views as catalogue
+from shop.marketing import views as marketing
 from shop.members import views as members
 from shop.members.signin import sign_in
 
@@ -35,6 +36,8 @@ urlpatterns = [
     path("api/orders/", Orders.as_view(), name="orders"),
     path("api/orders/<order:order_id>/", orders.OrderDetail.as_view(), name="order"),
     path("api/orders/<order:order_id>/cancel/", orders.CancelOrder.as_view()),
+    path("api/orders/<order:order_id>/ship/", orders.ShipOrder.as_view()),
+    path("api/orders/<order:order_id>/returns/", orders.ReturnGoods.as_view()),
     path("api/catalogue/products/", catalogue.Products.as_view()),
     path("api/catalogue/products/<sku:sku>/", catalogue.ProductDetail.as_view(), name="product"),
     path("api/inventory/stock/", inventory.StockList.as_view()),
@@ -42,7 +45,10 @@ urlpatterns = [
     path("api/inventory/stock/<sku:sku>/receive/", inventory.ReceiveStock.as_view()),
     path("api/inventory/stock/<sku:sku>/adjust/", inventory.AdjustStock.as_view()),
     path("api/inventory/stock/<sku:sku>/movements/", inventory.Movements.as_view()),
+    path("api/marketing/campaigns/", marketing.Campaigns.as_view()),
+    path("api/marketing/campaigns/<order:campaign_id>/", marketing.CampaignDetail.as_view(), name="campaign"),
     path("api/members/me/", members.Me.as_view()),
+    path("api/members/<member:member_id>/credit/", members.CreditLimit.as_view()),
 ]
 
 handler400 = "shop.api.problems.bad_request"

@@ -5,6 +5,7 @@ import re
 MAX_PRICE = 10_000_000_000  # minor units
 MAX_QUANTITY = 1_000_000
 MAX_LINES = 100
+MAX_CREDIT = 1_000_000_000_000_000  # minor units of a member's limit
 
 SKU_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 SKU_RULE = "1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit"

@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 from shop.local.servers import lifecycle
 from tests.harness import Deliveries, Shop
+from tests.introduced import introduce
 
 ALL_DATABASES = list(settings.CONTEXTS.values())
 
@@ -25,6 +26,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     lifecycle.stop(settings.INSTANCE, session.config.stash[STARTED])
+
+
+# The longest first: workers that share the tests by file would wait for one that begins late.
+HEAVY = [
+    "tests/journeys/test_sale_demo.py",
+    "tests/journeys/test_state_machine.py",
+    "tests/messaging/test_broker.py",
+    "tests/chaos/test_faults.py",
+    "tests/model/test_model.py",
+    "tests/model/test_rules.py",
+    "tests/journeys/test_audit.py",
+    "tests/messaging/test_crashes.py",
+    "tests/upgrade/test_upgrade.py",
+    "tests/contexts/test_schema.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {file: number for number, file in enumerate(HEAVY)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(HEAVY)))
 
 
 STARTED = pytest.StashKey[list[str]]()
@@ -42,6 +63,13 @@ def deliveries(monkeypatch: pytest.MonkeyPatch) -> Deliveries:
 def shop(transactional_databases: None, deliveries: Deliveries) -> Shop:
     """A shop on real databases, all of them empty, with ``drain()`` to run relay and consumers until it is quiet."""
     return Shop(deliveries)
+
+
+@pytest.fixture
+def running_shop(shop: Shop) -> Shop:
+    """A shop whose consumers have heard of every outbox already, which takes most of a first ``drain()``."""
+    introduce(shop)
+    return shop
 
 
 @pytest.fixture(scope="session")

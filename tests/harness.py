@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -23,7 +23,10 @@ from orders.models import Order
 from orders.policies import Wanted
 from readmodel.models import OrderView
 from shop.catalogue import services as catalogue
+from shop.marketing import services as marketing
+from shop.marketing.models import Campaign
 from shop.members import services as members
+from shop.members.models import CreditAccount
 from shop.messaging import broker, signing
 from shop.messaging import models as messaging
 from shop.messaging.consumer import patience
@@ -31,6 +34,8 @@ from shop.messaging.contexts import context, contexts, publishers
 from shop.messaging.producer.relay import relay
 
 T = TypeVar("T")
+
+PROMPT = 5  # seconds, on a busy machine, for what waits for nobody: who waits for a lock waits 20, or for ever
 
 
 def in_background(work: Callable[[], T]) -> "Future[T]":
@@ -51,7 +56,7 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
     return future
 
 
-def eventually(condition: Callable[[], T], *, seconds: float = 10) -> T:
+def eventually(condition: Callable[[], T], *, seconds: float = 30) -> T:
     """Wait until ``condition`` holds. :raises AssertionError: if it never does."""
     end = time.monotonic() + seconds
     while not (held := condition()):
@@ -65,6 +70,11 @@ def waiting_for_locks(alias: str) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
+
+
+def name_participants(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have new orders name these contexts as their participants."""
+    monkeypatch.setattr(settings, "ORDER_PARTICIPANTS", list(names))
 
 
 def database_urls() -> dict[str, str]:
@@ -151,13 +161,41 @@ class Shop:
         if stock:
             inventory.receive_stock(sku=sku, quantity=stock, at=timezone.now())
 
+    def campaign(self, sku: str, *, at: Any = None, **details: Any) -> Campaign:
+        """Have a campaign that runs now, for an hour, unless ``details`` say otherwise; times are hours from now."""
+        at = at or timezone.now()
+        whole = {"price": 50, "starts_at": -1, "ends_at": 1, "limit_per_member": 2, "allotment": 5} | details
+        for name in ("starts_at", "ends_at"):
+            if not isinstance(whole[name], datetime):
+                whole[name] = at + timedelta(hours=whole[name])
+        return marketing.schedule_campaign(sku=sku, at=at, **whole)
+
     def place(self, *lines: tuple[str, int], member_id: int = 1, key: str | None = None) -> Order:
+        self.give_credit(member_id)
         wanted = [Wanted(sku, quantity) for sku, quantity in lines]
         order, _ = orders.place_order(member_id=member_id, lines=wanted, key=key, at=timezone.now())
         return order
 
+    def give_credit(self, member_id: int) -> None:
+        """Have an account for whoever orders, also where no such member ever joined: the order is not about credit."""
+        if not CreditAccount.objects.filter(pk=member_id).exists():
+            members.retrying(lambda: self._open_account(member_id))
+
+    def _open_account(self, member_id: int) -> None:
+        accounts = members.Accounts(members=[member_id])
+        if accounts.get(member_id) is None:
+            accounts.open(member_id, limit=settings.NEW_MEMBER_CREDIT, at=timezone.now())
+        members.store_with_accounts(*accounts.changed())
+
     def cancel(self, order: Order) -> Order:
         return orders.cancel_order(order_id=order.pk, reason=CancelledByMember(), at=timezone.now())
+
+    def ship(self, order: Order) -> Order:
+        return orders.ship_order(order_id=order.pk, at=timezone.now())
+
+    def take_back(self, order: Order, *lines: tuple[str, int]) -> Order:
+        """Have goods of the order come back."""
+        return orders.return_goods(order_id=order.pk, lines=[Wanted(*line) for line in lines], at=timezone.now())
 
     # Time and messages
 

@@ -15,6 +15,12 @@ ALPINE = """<script src="{% static 'unfold/js/alpine/alpine.js' %}" defer></scri
 # Only names of models are capitalised, and not those of rows: the SKU phone-x1 is not Phone-x1.
 TITLE = "{% if part.title.pk %}{{ part.title }}{% else %}{{ part.title|capfirst }}{% endif %}"
 
+# Unfold's links to a row have its key as it is: the admin reads A_30 as A0. The row's list is the second part.
+LINK = (
+    "{% if part.title.pk %}{{ parts.1.link }}{{ part.title.pk|admin_urlquote }}/change/"
+    "{% else %}{{ part.link }}{% endif %}"
+)
+
 CHANGES: dict[str, dict[str, str]] = {
     "unfold/layouts/skeleton.html": {
         '<style id="unfold-theme-colors">': f'<style id="unfold-theme-colors" {NONCE}>',
@@ -24,7 +30,11 @@ CHANGES: dict[str, dict[str, str]] = {
     "admin/actions.html": {"'width: ' + changeListWidth + 'px'": "{ width: changeListWidth + 'px' }"},
     # Relative: a browser knows the scheme and host better than we do behind a proxy.
     "unfold/helpers/dialog.html": {"{{ request.build_absolute_uri }}": "{{ request.get_full_path }}"},
-    "unfold/helpers/header_title.html": {"{{ part.title|capfirst }}": TITLE},
+    "unfold/helpers/header_title.html": {
+        "{% spaceless %}": "{% load admin_urls %}{% spaceless %}",
+        "{{ part.link }}": LINK,
+        "{{ part.title|capfirst }}": TITLE,
+    },
     "drf_spectacular/swagger_ui.html": {"<style>": f"<style {NONCE}>"},
 }
 """By template: what stands there, and what we want there."""

@@ -1,6 +1,6 @@
 """What a variable part of an address may be. How the schema describes it is in the settings."""
 
-from django.urls.converters import StringConverter, UUIDConverter
+from django.urls.converters import IntConverter, StringConverter, UUIDConverter
 
 
 class SkuConverter(StringConverter):
@@ -13,4 +13,14 @@ class AnyCaseUUID(UUIDConverter):
     regex = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 
-CONVERTERS: dict[str, type[StringConverter | UUIDConverter]] = {"sku": SkuConverter, "order": AnyCaseUUID}
+class MemberConverter(IntConverter):
+    """The id of a member: a whole number that the database can hold."""
+
+    regex = "[0-9]{1,18}"
+
+
+CONVERTERS: dict[str, type[StringConverter | UUIDConverter | IntConverter]] = {
+    "sku": SkuConverter,
+    "order": AnyCaseUUID,
+    "member": MemberConverter,
+}

@@ -1,5 +1,7 @@
 """Fields of requests. Each takes one JSON type, and bounds its length before anything else."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -59,6 +61,34 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid")
         return bool(data)
+
+
+_rfc3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+MOMENT_RULE = "It must be a time such as 2026-05-01T08:30:00Z."
+
+
+def read_moment(text: str) -> datetime:
+    """Read a time as RFC 3339 writes it, with an offset, in UTC. :raises ValueError: saying how it is written."""
+    try:
+        if not _rfc3339.fullmatch(text):
+            raise ValueError
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(MOMENT_RULE) from None
+
+
+@extend_schema_field(datetime)
+class Moment(serializers.Field[datetime, str, datetime, Any]):
+    """A time as RFC 3339 writes it, with an offset; in UTC."""
+
+    default_error_messages = {"invalid": MOMENT_RULE}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return read_moment(data if isinstance(data, str) else "")
+        except ValueError:
+            self.fail("invalid")
 
 
 class Items(serializers.ListField):

@@ -1,7 +1,6 @@
 """Filters of lists: a parameter that is there has a value, and that value is one the schema allows."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -10,6 +9,8 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+from shop.api.fields import read_moment
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # DRF's views load what is here: see REST_FRAMEWORK in the settings
@@ -32,9 +33,6 @@ class Filters(filters.DjangoFilterBackend):
         return filtered
 
 
-_rfc3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
 class MomentField(forms.Field):
     """A time as RFC 3339 writes it, with an offset; in UTC."""
 
@@ -42,11 +40,9 @@ class MomentField(forms.Field):
         if not value:
             return None
         try:
-            if not _rfc3339.fullmatch(value):
-                raise ValueError
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise forms.ValidationError("It must be a time such as 2026-05-01T08:30:00Z.") from None
+            return read_moment(value)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 @extend_schema_field(datetime)

@@ -6,6 +6,8 @@ same Idempotency-Key, until they are answered. So the shop's processes may die m
 
 from shop.flashsale.client import Client, ShopError
 from shop.flashsale.figures import Figures
+from shop.flashsale.mix import hold_mix
+from shop.flashsale.mix_figures import MixFigures
 from shop.flashsale.sale import Listener, hold_sale
 
-__all__ = ["Client", "Figures", "Listener", "ShopError", "hold_sale"]
+__all__ = ["Client", "Figures", "Listener", "MixFigures", "ShopError", "hold_mix", "hold_sale"]

@@ -5,13 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shop.flashsale.client import Answer, Client, ShopError
 
 IMPATIENT = 20  # one buyer in so many sends its order twice at once, under one key
 
-KNOWN_WITHIN = 60  # seconds until the orders must have heard of a new product
+KNOWN_WITHIN = 60  # seconds until the orders must have heard of a new product, and that it is in stock
+SOLD_OUT = "sold_out"  # the code of a line that the gate refused
+
 LOOK = 0.1  # seconds between two tries until then
 
 
@@ -25,10 +27,17 @@ class Intake:
     """Keys that stood for more than one order."""
     refused: Counter[str] = field(default_factory=Counter)
     """By code."""
+    gate_met: datetime | None = None
+    """When the first buyer was told that the product is sold out, by the buyers' clock."""
     latencies: list[float] = field(default_factory=list)
     """Seconds from sending to being answered, retries included."""
     seconds: float = 0.0
     """From the first order to the last answer, once it is over."""
+
+    @property
+    def refused_sold_out(self) -> int:
+        """How many orders the sold-out gate refused."""
+        return sum(count for codes, count in self.refused.items() if SOLD_OUT in codes.split())
 
     @property
     def is_over(self) -> bool:
@@ -39,6 +48,7 @@ class Intake:
 class Buyers:
     """So many buyers of one product, a bounded number of them at once.
 
+    :param in_stock: whether there is anything to sell: then the sale is not open while the product is sold out.
     :param arrive_over: seconds over which they arrive, evenly; 0 for all of them at once.
     :param opened: is called when the product can be ordered.
     :param answered: hears how many buyers were.
@@ -51,6 +61,7 @@ class Buyers:
         count: int,
         *,
         concurrency: int,
+        in_stock: bool,
         arrive_over: float,
         opened: Callable[[], None],
         answered: Callable[[int], None],
@@ -60,6 +71,7 @@ class Buyers:
         self._sku = sku
         self._count = count
         self._concurrency = concurrency
+        self._closed = {"unknown_product", SOLD_OUT} if in_stock else {"unknown_product"}
         self._arrive_over = arrive_over
         self._opened = opened
         self._answered = answered
@@ -86,16 +98,17 @@ class Buyers:
         self.intake.seconds = time.monotonic() - self._began
 
     async def _open_the_sale(self, number: int) -> None:
-        """The orders hear of a product a little after the catalogue has it."""
+        """The orders hear of a product, and that it is in stock, a little after the catalogue and the inventory."""
         limit = time.monotonic() + KNOWN_WITHIN
         token = self._shop.next_member()
         while True:
             answer, seconds = await self._send(number, token)
-            if "unknown_product" not in answer.codes:
+            if not answer.codes & self._closed:
                 self._note(number, [answer], seconds)
                 return
             if time.monotonic() > limit:
-                raise ShopError(f"The orders have not heard of {self._sku} within {KNOWN_WITHIN} s: does a worker run?")
+                codes = " ".join(sorted(answer.codes & self._closed))
+                raise ShopError(f"{self._sku} cannot be ordered after {KNOWN_WITHIN} s ({codes}): does a worker run?")
             await asyncio.sleep(LOOK)
 
     async def _take_turns(self, numbers: Iterator[int]) -> None:
@@ -110,6 +123,8 @@ class Buyers:
     async def _send(self, number: int, token: str) -> tuple[Answer, float]:
         began = time.monotonic()
         answer = await self._shop.order(self._sku, token=token, key=self._key(number))
+        if self._began and SOLD_OUT in answer.codes and self.intake.gate_met is None:
+            self.intake.gate_met = datetime.now(UTC)
         return answer, time.monotonic() - began
 
     def _note(self, number: int, answers: list[Answer], seconds: float) -> None:

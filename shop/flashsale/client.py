@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -51,7 +51,8 @@ class Client:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._staff_token = staff_token
-        self._members: Iterator[str] = cycle(member_tokens)
+        self.members = member_tokens
+        self._turns: Iterator[str] = cycle(member_tokens)
         self.retries = 0
 
     @classmethod
@@ -67,17 +68,16 @@ class Client:
 
     def next_member(self) -> str:
         """A token."""
-        return next(self._members)
+        return next(self._turns)
 
     async def order(self, sku: str, *, token: str, key: str) -> Answer:
         """Order one piece."""
-        return await self.call(
-            "POST",
-            "/api/orders/",
-            token=token,
-            body={"lines": [{"sku": sku, "quantity": 1}]},
-            headers={"Idempotency-Key": key},
-        )
+        return await self.place([{"sku": sku, "quantity": 1}], token=token, key=key)
+
+    async def place(self, lines: Sequence[Mapping[str, Any]], *, token: str, key: str) -> Answer:
+        """Order these lines: ``sku`` and ``quantity`` of each."""
+        body, headers = {"lines": lines}, {"Idempotency-Key": key}
+        return await self.call("POST", "/api/orders/", token=token, body=body, headers=headers)
 
     async def add_product(self, sku: str, **fields: Any) -> None:
         """Add it, once: a second try may find that the first one arrived."""
@@ -101,17 +101,26 @@ class Client:
         answer = await self.call("GET", f"/api/inventory/stock/{sku}/")
         if answer.status == 404:
             return {"sku": sku, "available": 0, "reserved": 0}
-        return self._expected(answer)
+        return self.expected(answer)
 
     async def orders(self, **filters: str) -> AsyncIterator[dict[str, Any]]:
         """Everyone's orders, newest first, page by page."""
-        page = self._expected(await self.call("GET", "/api/orders/", query={"page_size": "500", **filters}))
+        async for order in self._listed("/api/orders/", {"page_size": "500", **filters}):
+            yield order
+
+    async def reservations(self, sku: str) -> AsyncIterator[dict[str, Any]]:
+        """The movements of a product from available to reserved, newest first, page by page."""
+        async for movement in self._listed(f"/api/inventory/stock/{sku}/movements/", {"kind": "reserved"}):
+            yield movement
+
+    async def _listed(self, path: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        page = self.expected(await self.call("GET", path, query=query))
         while True:
-            for order in page["results"]:
-                yield order
+            for row in page["results"]:
+                yield row
             if page["next"] is None:
                 return
-            page = self._expected(await self.call("GET", page["next"]))
+            page = self.expected(await self.call("GET", page["next"]))
 
     async def call(
         self,
@@ -169,7 +178,8 @@ class Client:
         return Answer(response.status, content, float(wait) if wait.isdecimal() else 0)
 
     @staticmethod
-    def _expected(answer: Answer) -> dict[str, Any]:
+    def expected(answer: Answer) -> dict[str, Any]:
+        """Return the body of a 200. :raises ShopError: if it is anything else."""
         if answer.status != 200:
             raise ShopError(f"Not the answer that was expected: {answer.status} {answer.body}")
         body: dict[str, Any] = answer.body

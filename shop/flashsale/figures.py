@@ -30,8 +30,12 @@ class Figures:
     accepted: int
     """Orders; without those refused at once."""
     refused: int
+    """Orders that were refused at once, for whatever reason."""
+    refused_sold_out: int
+    """Of those, the ones that the sold-out gate refused."""
     confirmed: int
     cancelled: int
+    """Orders that were accepted all the same, before the gate was closed, and then cancelled."""
     undecided: int
     available: int
     """What the stock endpoint shows at the end."""
@@ -46,6 +50,10 @@ class Figures:
     """From the first order to the last decision seen."""
     decided_per_second: float
     intake_per_second: float
+    gate_closed_within_ms: float | None
+    """From the reservation of the last unit, by the inventory's clock, to the first answer that refused the product as
+    sold out, by the buyers'. The gate closed in between: it is an upper bound, and comes in steps of how often somebody
+    orders. The reservation's time is that at which its batch began. None if no buyer met the gate closed."""
     latency_intake_ms: Latency
     """From sending to the answer, by the buyer's clock."""
     latency_decided_ms: Latency

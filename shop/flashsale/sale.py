@@ -64,6 +64,7 @@ async def hold_sale(
         sku,
         buyers,
         concurrency=concurrency,
+        in_stock=stock > 0,
         arrive_over=arrive_over,
         opened=listener.opened,
         answered=listener.answered,
@@ -105,6 +106,7 @@ async def _figures(
         stock=stock,
         accepted=len(intake.placed),
         refused=intake.refused.total(),
+        refused_sold_out=intake.refused_sold_out,
         confirmed=confirmed,
         cancelled=statuses["cancelled"],
         undecided=len(intake.placed) - len(decisions),
@@ -116,7 +118,18 @@ async def _figures(
         seconds=round(seconds, 2),
         decided_per_second=round(len(decisions) / seconds, 1),
         intake_per_second=round(buyers / intake.seconds, 1),
+        gate_closed_within_ms=await _gate_closed_within(shop, sku, intake),
         latency_intake_ms=Latency.of(intake.latencies),
         latency_decided_ms=Latency.of([wait.total_seconds() for wait in waits.values()]),
         slowest=max(waits, key=waits.__getitem__, default=None),
     )
+
+
+async def _gate_closed_within(shop: Client, sku: str, intake: Intake) -> float | None:
+    """Milliseconds from the reservation before the first refusal as sold out, to that refusal; ``None`` without one."""
+    if intake.gate_met is not None:
+        async for movement in shop.reservations(sku):
+            reserved_at = datetime.fromisoformat(movement["at"])
+            if reserved_at <= intake.gate_met:
+                return round((intake.gate_met - reserved_at).total_seconds() * 1000, 1)
+    return None

@@ -19,6 +19,7 @@ from shop.admin.lists import KeysetChangeList
 from shop.admin.pages import DomainPage, Page, RefusableForm, each
 from shop.admin.shown import badge, page_link
 from shop.members import services
+from shop.members.credit.admin import summary
 from shop.members.models import Member
 from shop.messaging.admin.timeline import events_of_key
 
@@ -54,9 +55,9 @@ class MemberPage(DomainPage):
     search_fields = ("user_id", "user__username")
     search_help_text = "Member id or user name, exactly"
     ordering = ("user_id",)
-    fields = ("name", "active", ("account", "events"))
+    fields = ("name", "active", ("account", "credit"), "events")
     add_fieldsets = ((None, {"fields": ("username", "name", "email", "password")}),)
-    readonly_fields = ("account", "events")
+    readonly_fields = ("account", "credit", "events")
     actions = ("deactivate", "reactivate")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -82,6 +83,10 @@ class MemberPage(DomainPage):
     @admin.display(description="user")
     def account(self, row: Member) -> str:
         return page_link("auth_user", row.pk, row.user.username)
+
+    @admin.display
+    def credit(self, row: Member) -> str:
+        return page_link("members_creditaccount", row.pk, summary(row.pk))
 
     @admin.display(description="announcements")
     def events(self, row: Member) -> str:

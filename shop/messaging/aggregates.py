@@ -40,7 +40,7 @@ class Aggregate(models.Model):
     """Rows that change together, guarded by their own methods, which record what happened.
 
     ``mutable`` names the fields that change after creation; ``store`` updates no others. Rows that the
-    aggregate owns and only ever adds to (the lines of an order) are given to :meth:`attach`.
+    aggregate owns (the lines of an order) are given to :meth:`attach`.
     """
 
     mutable: ClassVar[tuple[str, ...]]
@@ -60,18 +60,29 @@ class Aggregate(models.Model):
         """Identifies the aggregate in the outbox: events of one key take effect in order."""
         return str(self.pk)
 
+    @property
+    def row_changed(self) -> bool:
+        """Whether ``store`` is to update the row. One that is only a snapshot of events is written now and then."""
+        return True
+
     def record(self, event: Event) -> None:
         """Record that something happened. It is published when the aggregate is stored."""
         self._recorded.append(Recorded(event, current_headers()))
 
     def record_latest(self, event: Event) -> None:
         """Like :meth:`record`, for a state of which only the last matters: it replaces the one before it."""
-        if self._recorded and type(self._recorded[-1].event) is type(event):
-            self._recorded.pop()
+        self.forget(type(event))
         self.record(event)
 
+    def forget(self, *types: type[Event]) -> bool:
+        """Unrecord what is not published yet, of these types. Return whether there was any."""
+        kept = [entry for entry in self._recorded if type(entry.event) not in types]
+        any_forgotten = len(kept) < len(self._recorded)
+        self._recorded = kept
+        return any_forgotten
+
     def attach(self, *added: models.Model) -> None:
-        """Have rows inserted when the aggregate is stored."""
+        """Have rows written when the aggregate is stored: new ones are inserted, of others ``mutable`` is updated."""
         self._attached.extend(added)
 
     @property
@@ -114,13 +125,16 @@ def store(*aggregates: Aggregate, patient: bool = True) -> None:
     alias = _alias_of(aggregates)
     _once_in_a_transaction(alias, aggregates)
     new = [aggregate for aggregate in aggregates if aggregate._state.adding]
-    changed = [aggregate for aggregate in aggregates if not aggregate._state.adding]
+    changed = [aggregate for aggregate in aggregates if not aggregate._state.adding and aggregate.row_changed]
     attached = [row for aggregate in aggregates for row in aggregate._attached]
+    owned = {id(row): row for row in attached if not row._state.adding}  # each once, however often it changed
     for model, group in _by_table(changed):
         rows.update(alias, group, model.mutable)  # type: ignore[attr-defined]
     for _, group in _by_table(new):
         rows.insert(alias, group)
-    for _, group in _by_table(attached, sort=False):
+    for model, group in _by_table(owned.values()):
+        rows.update(alias, group, model.mutable)  # type: ignore[attr-defined]
+    for _, group in _by_table((row for row in attached if row._state.adding), sort=False):
         rows.insert(alias, group)
     outbox.append(alias, aggregates[0]._meta.app_label, _entries(aggregates), patient=patient)
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
+from shop.line_limits import LineLimit
 from shop.logs import get_logger
 
 log = get_logger(__name__)
@@ -30,6 +31,9 @@ VERSION = "1:"
 """What a signature begins with: it tells how the rest was computed."""
 
 REMINDER = 60  # seconds between two log lines on messages that come unsigned
+
+refusals = LineLimit(lines=10, seconds=60)
+"""Of the log lines on refused messages, each process for itself: whoever can send messages could fill the disk."""
 
 _encoder = msgspec.msgpack.Encoder(order="sorted")
 _reminded: dict[str, float] = {}
@@ -85,10 +89,12 @@ def _canonical(value: Any) -> bytes:
 
 def _refuse(task: str, message: Mapping[str, Any], reason: str) -> bool:
     """Log that a message is left alone. What it says of itself is a claim, and shortened."""
+    if (left_out := refusals.left_out(task, reason)) is None:
+        return False
     claims = {
         name: str(message[name])[:100] for name in ("source", "consumer", "lane", "id", "batch") if name in message
     }
-    log.error("message refused", task=task, reason=reason, **claims)
+    log.error("message refused", task=task, reason=reason, left_out=left_out, **claims)
     return False
 
 

@@ -7,6 +7,7 @@ import psycopg
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
 CHECK_VIOLATION = "23514"
+UNIQUE_VIOLATION = "23505"
 
 
 def lock_timed_out(error: BaseException) -> bool:
@@ -17,6 +18,12 @@ def lock_timed_out(error: BaseException) -> bool:
 def was_canceled(error: BaseException) -> bool:
     """Tell whether the statement took longer than ``statement_timeout``, or an administrator ended it."""
     return any(cause.sqlstate == QUERY_CANCELED for cause in database_errors(error))
+
+
+def violated_unique(error: BaseException) -> str | None:
+    """Return the name of the unique constraint that the statement violated; ``None`` if it did not."""
+    names = (cause.diag.constraint_name for cause in database_errors(error) if cause.sqlstate == UNIQUE_VIOLATION)
+    return next(names, None)
 
 
 def lacks_partition(error: BaseException) -> bool:

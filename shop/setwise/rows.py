@@ -27,7 +27,7 @@ def insert(alias: str, rows: Sequence[models.Model]) -> None:
     fields = [field for field in meta.local_concrete_fields if field is not meta.auto_field]
     sql = INSERT.format(
         table=meta.db_table,
-        columns=", ".join(str(field.column) for field in fields),
+        columns=", ".join(_quoted(field) for field in fields),
         arrays=_arrays(alias, fields),
     )
     with connections[alias].cursor() as cursor:
@@ -41,18 +41,23 @@ def update(alias: str, rows: Sequence[models.Model], names: Sequence[str]) -> No
     """
     model = type(rows[0])
     fields: list[Any] = [model._meta.pk, *(model._meta.get_field(name) for name in names)]
-    columns = [field.column for field in fields[1:]]
+    columns = [_quoted(field) for field in fields[1:]]
     sql = UPDATE.format(
         table=model._meta.db_table,
         assignments=", ".join(f"{column} = v.{column}" for column in columns),
         arrays=_arrays(alias, fields),
         columns=", ".join(columns),
-        pk=fields[0].column,
+        pk=_quoted(fields[0]),
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, [_column(field, rows) for field in fields])
         if cursor.rowcount != len(rows):
             raise RowsVanished(f"{len(rows) - cursor.rowcount} of {len(rows)} rows of {model.__name__} were deleted")
+
+
+def _quoted(field: models.Field[Any, Any]) -> str:
+    """Return a column's name as SQL takes it, reserved words such as ``limit`` included."""
+    return f'"{field.column}"'
 
 
 def _arrays(alias: str, fields: Sequence[models.Field[Any, Any]]) -> str:

@@ -199,7 +199,11 @@ def test_every_context_forgets_its_keys_in_time(shop: Shop) -> None:
     tables = [model for model in apps.get_models() if issubclass(model, IdempotencyKey)]
     forgets = [entry for entry in schedule().values() if str(entry["task"]).endswith(".forget_idempotency_keys")]
     entries: dict[str, Any] = {entry["options"]["queue"]: entry for entry in forgets}  # type: ignore[index]
-    assert {table._meta.app_label for table in tables} == entries.keys() == {"orders", "inventory", "catalogue"}
+    assert (
+        {table._meta.app_label for table in tables}
+        == entries.keys()
+        == {"orders", "inventory", "catalogue", "marketing", "members"}
+    )
     for table in tables:
         for days in (1, 29, 31):
             at = timezone.now() - timedelta(days=days)

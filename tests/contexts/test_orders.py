@@ -11,7 +11,8 @@ from django.utils import timezone
 from inventory.events import InventoryLockFailed, Shortage
 from orders import services
 from orders.events import CancelledByMember, OutOfStock, TimedOut
-from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel, UnableToConfirm
+from orders.models import IdempotencyKey, Order, OrderLine, OutboxEvent, UnableToCancel
+from orders.policies import Wanted
 from orders.services import KeyReused, MemberInactive, OrderRefused, cancel_order, expire_open_orders
 from shop.catalogue.services import change_product
 from shop.errors import NotFound
@@ -89,7 +90,7 @@ def test_intake_needs_the_orders_database_and_nothing_else(ready: Shop, django_a
         django_assert_num_queries(0, using="default"),
     ):
         ready.deliveries.away = True
-        ready.place(("phone", 1))
+        services.place_order(member_id=1, lines=[Wanted("phone", 1)], key=None, at=timezone.now())
         ready.deliveries.away = False
 
 
@@ -132,13 +133,6 @@ def test_a_key_whose_request_was_refused_is_free(ready: Shop) -> None:
 
 
 # Deciding
-
-
-def test_a_confirmed_order_cannot_be_confirmed_again(ready: Shop) -> None:
-    order = ready.place(("phone", 1))
-    ready.drain()
-    with pytest.raises(UnableToConfirm):
-        ready.order(order).confirm(at=timezone.now())
 
 
 def test_an_order_that_is_not_there_cannot_be_cancelled(ready: Shop) -> None:

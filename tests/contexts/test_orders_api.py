@@ -54,8 +54,8 @@ def test_a_placed_order_is_accepted_open_with_its_address_and_place_in_the_queue
         "total": 1060,
         "currency": "CNY",
         "lines": [
-            {"sku": "phone", "name": "Phone", "quantity": 2, "price": 500},
-            {"sku": "case", "name": "Case", "quantity": 3, "price": 20},
+            {"sku": "phone", "name": "Phone", "quantity": 2, "price": 500, "returned": 0},
+            {"sku": "case", "name": "Case", "quantity": 3, "price": 20, "returned": 0},
         ],
         "reason": None,
         "queue": {"position": 0, "eta_seconds": None},

@@ -5,6 +5,7 @@ Two batches of one source are of two lanes, so they share no key; whatever else 
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import combinations_with_replacement
 from random import Random
 from threading import Barrier
@@ -16,11 +17,29 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from inventory.events import InventoryAnswer, InventoryLocked, InventoryLockFailed
-from orders.events import Line, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent
-from orders.models import Order
+from inventory.events import (
+    Availability,
+    InventoryAnswer,
+    InventoryLocked,
+    InventoryLockFailed,
+    StockDepleted,
+    StockReplenished,
+)
+from inventory.models import StockItem
+from orders.events import (
+    Line,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderEvent,
+    OrderReturned,
+    OrderShipped,
+    Returned,
+)
+from orders.models import Order, ProductCopy
 from shop.catalogue.events import ProductAdded, ProductChanged, ProductDelisted, ProductEvent, ProductListed
-from shop.members.events import MemberChanged, MemberEvent, MemberJoined
+from shop.marketing.events import CampaignChanged, CampaignEvent, CampaignResumed, CampaignScheduled
+from shop.members.events import CreditEvent, CreditRefused, CreditReserved, MemberChanged, MemberEvent, MemberJoined
 from shop.messaging import consumers
 from shop.messaging.aggregates import store
 from shop.messaging.batches import Batch, cloud_event
@@ -77,12 +96,20 @@ def leave(together: Barrier) -> None:
 
 
 def place_open_orders() -> None:
-    """Have the orders that the inventory answers."""
+    """Have the orders that the inventory answers, stock for some, and copies of the products."""
     now = timezone.now()
     keys = range(ROUNDS * STEP + WIDTH)
     placed = [Order(id=UUID(int=key), member_id=1, total=1, currency="CNY", placed_at=now) for key in keys]
     with transaction.atomic(using="orders"):
         store(*placed)
+    items = [StockItem.open(sku=f"sku-{key}") for key in keys]
+    for item in items:
+        item.receive(3, note="", at=now)
+    with transaction.atomic(using="inventory"):
+        store(*items)
+    ProductCopy.objects.bulk_create(
+        ProductCopy(sku=item.sku, name="x", category="", price=1, listed=True) for item in items
+    )
 
 
 # --- What is said ---------------------------------------------------------------------------------
@@ -102,7 +129,9 @@ def travelled(source: str, position: int, event: Event) -> Any:
     match event:
         case OrderEvent(order_id=key) | InventoryAnswer(order_id=key) | MemberEvent(member_id=key):
             pass
-        case ProductEvent(sku=key):
+        case (
+            ProductEvent(sku=key) | Availability(sku=key) | CampaignEvent(campaign_id=key) | CreditEvent(member_id=key)
+        ):
             pass
     time = timezone.now().isoformat()
     return cloud_event(
@@ -125,12 +154,17 @@ def of_orders(random: Random, key: int, number: int) -> Event:
     member_id = random.randrange(number * STEP, number * STEP + WIDTH)
     created = OrderCreated(order_id=order_id, member_id=member_id, lines=lines, total=2, currency="CNY", placed_at=now)
     confirmed = OrderConfirmed(order_id=order_id, at=now)
-    return random.choice([created, created, confirmed, OrderCancelled(order_id=order_id, reason={}, at=now)])
+    cancelled = OrderCancelled(order_id=order_id, reason={}, at=now)
+    back = tuple(Returned(sku=line.sku, quantity=1) for line in lines)
+    returned = OrderReturned(order_id=order_id, lines=back, refunded=1, at=now)
+    shipped = OrderShipped(order_id=order_id, at=now)
+    return random.choice([created, created, confirmed, cancelled, shipped, returned])
 
 
 def of_inventory(random: Random, key: int, number: int) -> Event:
-    order_id = UUID(int=key)
-    return random.choice([InventoryLocked(order_id=order_id), InventoryLockFailed(order_id=order_id, short=())])
+    order_id, sku = UUID(int=key), f"sku-{key}"
+    answers = [InventoryLocked(order_id=order_id), InventoryLockFailed(order_id=order_id, short=())]
+    return random.choice([*answers, StockDepleted(sku=sku), StockReplenished(sku=sku)])
 
 
 def of_catalogue(random: Random, key: int, number: int) -> Event:
@@ -143,7 +177,27 @@ def of_catalogue(random: Random, key: int, number: int) -> Event:
 
 def of_members(random: Random, key: int, number: int) -> Event:
     kind = random.choice([MemberJoined, MemberChanged])
-    return kind(member_id=key, name=random.choice("xyz"), active=random.random() < 0.5)
+    movement = {"member_id": key, "version": 1, "order_id": UUID(int=key), "amount": 2}
+    return random.choice(
+        [
+            kind(member_id=key, name=random.choice("xyz"), active=random.random() < 0.5),
+            CreditReserved(**movement),
+            CreditRefused(**movement, missing=1),
+        ]
+    )
+
+
+def of_marketing(random: Random, key: int, number: int) -> Event:
+    now = timezone.now()
+    bounds = {"starts_at": now, "ends_at": now + timedelta(hours=1), "limit_per_member": 1, "allotment": 5}
+    details = {"campaign_id": UUID(int=key), "sku": f"sku-{key}", "price": random.randint(1, 5), **bounds}
+    return random.choice(
+        [
+            CampaignScheduled(**details, state="scheduled"),
+            CampaignChanged(**details, state="suspended"),
+            CampaignResumed(campaign_id=UUID(int=key)),
+        ]
+    )
 
 
 SPOKEN: dict[str, Callable[[Random, int, int], Event]] = {
@@ -151,4 +205,5 @@ SPOKEN: dict[str, Callable[[Random, int, int], Event]] = {
     "inventory": of_inventory,
     "catalogue": of_catalogue,
     "members": of_members,
+    "marketing": of_marketing,
 }

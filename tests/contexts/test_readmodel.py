@@ -146,6 +146,8 @@ def test_a_replay_brings_an_order_that_was_shown_open_to_its_end(ready: Shop) ->
 
 
 def test_it_is_fresh_only_when_every_lane_of_every_source_was_heard(shop: Shop) -> None:
+    Cursor.objects.all().delete()
+    shop.time_out("members", "orders")
     assert fresh_at() is None
     shop.member()
     shop.scan("members", "orders")

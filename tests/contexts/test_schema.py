@@ -18,6 +18,7 @@ from schemathesis.specs.openapi import checks
 
 from orders.models import Order
 from shop.api.converters import AnyCaseUUID
+from shop.marketing.models import Campaign
 from shop.values import SKU_PATTERN
 from shop.wsgi import application
 from tests.contexts.api import client_of, staff
@@ -54,9 +55,12 @@ def asker(request: pytest.FixtureRequest, shop: Shop) -> tuple[APIClient, int]:
     member = shop.member()
     shop.sell("phone", stock=5)
     shop.drain()
+    shop.campaign("phone")
+    shop.drain()
     shop.place(("phone", 1), member_id=member.pk)
     shop.drain()
-    askers = {"staff": lambda: staff("catalogue", "stock", "orders"), "member": lambda: client_of(member)}
+    roles = ("catalogue", "stock", "orders", "marketing", "credit")
+    askers = {"staff": lambda: staff(*roles), "member": lambda: client_of(member)}
     return askers.get(request.param, client_of)(), EXAMPLES[request.param]
 
 
@@ -64,7 +68,13 @@ def asker(request: pytest.FixtureRequest, shop: Shop) -> tuple[APIClient, int]:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=["allowed", "forbidden"])
 def test_the_api_is_what_its_schema_says(asker: tuple[APIClient, int], mode: GenerationMode) -> None:
     client, examples = asker
-    order_id = str(Order.objects.get().pk)
+    order = Order.objects.get()
+    known_ids = {
+        "sku": "phone",
+        "order_id": str(order.pk),
+        "member_id": order.member_id,
+        "campaign_id": str(Campaign.objects.get().pk),
+    }
     schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
     headers = {"Authorization": client._credentials.get("HTTP_AUTHORIZATION", "Token none")}
     for found in schema.get_all_operations():
@@ -84,7 +94,7 @@ def test_the_api_is_what_its_schema_says(asker: tuple[APIClient, int], mode: Gen
         def ask(case: Any, known: bool) -> None:
             if known:
                 case.path_parameters = {
-                    name: {"sku": "phone", "order_id": order_id}[name] if VALID.fullmatch(value) else value
+                    name: known_ids[name] if VALID.fullmatch(str(value)) else value
                     for name, value in case.path_parameters.items()
                 }
             response = case.call(headers=headers)

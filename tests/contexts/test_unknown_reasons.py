@@ -17,11 +17,11 @@ from tests.contexts.api import client_of
 from tests.harness import Shop
 
 
-class CreditRefused(Reason, frozen=True, kw_only=True, tag="credit_refused"):
+class Suspicious(Reason, frozen=True, kw_only=True, tag="suspicious"):
     """A reason that this release does not know."""
 
-    missing: int
-    detail = "The credit does not suffice."
+    score: int
+    detail = "The order looks like a fraud."
 
 
 class CancelledByMember(Reason, frozen=True, kw_only=True, tag="cancelled_by_member"):
@@ -58,7 +58,7 @@ def cancelled(ready: Shop) -> Callable[[Reason], Order]:
 def test_an_unknown_reason_parks_nothing_and_releases_what_the_order_held(
     ready: Shop, cancelled: Callable[[Reason], Order]
 ) -> None:
-    cancelled(CreditRefused(missing=5))
+    cancelled(Suspicious(score=5))
     assert ready.all_letters() == []
     assert not [cursor for cursor in ready.cursors() if cursor.stopped]
     assert ready.stock("phone") == (5, 0)
@@ -68,21 +68,21 @@ def test_an_unknown_reason_parks_nothing_and_releases_what_the_order_held(
 def test_an_unknown_reason_is_shown_with_its_code_neutral_words_and_its_own_fields(
     ready: Shop, cancelled: Callable[[Reason], Order]
 ) -> None:
-    order = cancelled(CreditRefused(missing=5))
+    order = cancelled(Suspicious(score=5))
     ada = client_of(Member.objects.get(pk=order.member_id))
-    shown = {"code": "credit_refused", "detail": "The order was cancelled.", "missing": 5}
+    shown = {"code": "suspicious", "detail": "The order was cancelled.", "score": 5}
     assert ada.get(f"/api/orders/{order.pk}/").json()["reason"] == shown
     (listed,) = ada.get("/api/orders/?include=cancelled").json()["results"]
     assert listed["reason"] == shown
 
 
 def test_an_unknown_reason_is_shown_in_the_admin(cancelled: Callable[[Reason], Order]) -> None:
-    order = cancelled(CreditRefused(missing=512))
+    order = cancelled(Suspicious(score=512))
     boss = Browser(User.objects.create_superuser("boss"))
     for model in ("orders_order", "readmodel_orderview"):
         assert boss.listed(model).status_code == 200
         page = boss.opened(model, order.pk).content.decode()
-        assert "credit_refused" in page, model
+        assert "suspicious" in page, model
         assert "512" in page, model
 
 

@@ -26,11 +26,27 @@ WIRE_NAMES = [
     "inventory.inventory-lock-failed",
     "inventory.inventory-locked",
     "inventory.stock-changed",
+    "inventory.stock-depleted",
+    "inventory.stock-replenished",
+    "marketing.campaign-changed",
+    "marketing.campaign-ended",
+    "marketing.campaign-resumed",
+    "marketing.campaign-scheduled",
+    "marketing.campaign-suspended",
+    "members.credit-limit-changed",
+    "members.credit-opened",
+    "members.credit-refunded",
+    "members.credit-refused",
+    "members.credit-released",
+    "members.credit-reserved",
+    "members.credit-spent",
     "members.member-changed",
     "members.member-joined",
     "orders.order-cancelled",
     "orders.order-confirmed",
     "orders.order-created",
+    "orders.order-returned",
+    "orders.order-shipped",
 ]
 
 FIELDS = {
@@ -38,14 +54,30 @@ FIELDS = {
     "catalogue.product-changed": "sku name category price listed",
     "catalogue.product-delisted": "sku",
     "catalogue.product-listed": "sku",
-    "inventory.inventory-lock-failed": "order_id short",
+    "inventory.inventory-lock-failed": "order_id short exhausted",
     "inventory.inventory-locked": "order_id",
     "inventory.stock-changed": "sku available reserved",
+    "inventory.stock-depleted": "sku",
+    "inventory.stock-replenished": "sku",
+    "marketing.campaign-changed": "campaign_id sku price starts_at ends_at limit_per_member allotment state",
+    "marketing.campaign-ended": "campaign_id at",
+    "marketing.campaign-resumed": "campaign_id",
+    "marketing.campaign-scheduled": "campaign_id sku price starts_at ends_at limit_per_member allotment state",
+    "marketing.campaign-suspended": "campaign_id",
+    "members.credit-limit-changed": "member_id version limit",
+    "members.credit-opened": "member_id version limit",
+    "members.credit-refunded": "member_id version order_id amount",
+    "members.credit-refused": "member_id version order_id amount missing",
+    "members.credit-released": "member_id version order_id amount",
+    "members.credit-reserved": "member_id version order_id amount",
+    "members.credit-spent": "member_id version order_id amount",
     "members.member-changed": "member_id name active",
     "members.member-joined": "member_id name active",
     "orders.order-cancelled": "order_id reason at",
     "orders.order-confirmed": "order_id at",
-    "orders.order-created": "order_id member_id lines total currency placed_at",
+    "orders.order-created": "order_id member_id lines total currency placed_at participants",
+    "orders.order-returned": "order_id lines refunded at",
+    "orders.order-shipped": "order_id at",
 }
 
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
@@ -151,7 +183,7 @@ def test_an_event_cannot_be_declared_with_a_field_that_refuses_a_newer_producer_
 def test_a_reason_is_read_as_what_it_is_and_one_that_is_not_understood_as_unknown() -> None:
     assert read_reason({"code": "timed_out", "by": "the sweep"}) == TimedOut()
     assert read_reason({"code": "out_of_stock", "lines": []}) == OutOfStock(lines=())
-    for news in ({"code": "credit_refused", "missing": 5}, {"code": "out_of_stock", "lines": 3}, {"code": 7}, {}):
+    for news in ({"code": "suspicious", "score": 5}, {"code": "out_of_stock", "lines": 3}, {"code": 7}, {}):
         reason = read_reason(news)
         assert isinstance(reason, UnknownReason), news
         shown = reason.shown()

@@ -2,20 +2,23 @@
 
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.events import Shortage
-from inventory.policies import ADJUSTED, EFFECTS, RECEIVED, RELEASED, RESERVED, needs_of, shortages
-from orders.policies import Wanted, faults, merge, price
+from inventory.policies import ADJUSTED, EFFECTS, RECEIVED, RELEASED, RESERVED, RETURNED, SHIPPED, needs_of, shortages
+from orders.events import LineCampaign
+from orders.policies import Sale, Wanted, beyond_limit, faults, merge, price
 
 WANTED = st.lists(st.builds(Wanted, st.sampled_from("abc"), st.integers(1, 9)))
 
 
 def offer(sku: str, **fields: Any) -> Any:
     return SimpleNamespace(
-        **{"sku": sku, "name": sku.title(), "category": "things", "price": 10, "listed": True} | fields
+        **{"sku": sku, "name": sku.title(), "category": "things", "price": 10, "listed": True, "sold_out": False}
+        | fields
     )
 
 
@@ -34,10 +37,28 @@ def test_merging_loses_no_piece_and_leaves_each_sku_once(lines: list[Wanted]) ->
     assert merge(merged) == merged
 
 
+def test_a_sale_prices_its_line_and_no_other() -> None:
+    sale = Sale(UUID(int=7), price=4, limit=2, allotment=9)
+    sold, usual = price([Wanted("a", 1), Wanted("b", 1)], {"a": offer("a"), "b": offer("b")}, {"a": sale, "c": sale})
+    assert (sold.price, sold.campaign) == (4, LineCampaign(id=sale.id, allotment=9))
+    assert (usual.price, usual.campaign) == (10, None)
+    assert "order at most 1." in beyond_limit(sold, taken=1, limit=2)["detail"]
+
+
 def test_every_faulty_line_is_named() -> None:
-    lines = [Wanted("phone", 1), Wanted("gone", 1), Wanted("never", 1)]
-    found = faults(lines, {"phone": offer("phone"), "gone": offer("gone", listed=False)})
-    assert [(fault["sku"], fault["code"]) for fault in found] == [("gone", "not_listed"), ("never", "unknown_product")]
+    lines = [Wanted("phone", 1), Wanted("gone", 1), Wanted("never", 1), Wanted("case", 2)]
+    offers = {
+        "phone": offer("phone"),
+        "gone": offer("gone", listed=False, sold_out=True),
+        "case": offer("case", sold_out=True),
+    }
+    refused = faults(lines, offers)
+    assert [(fault["sku"], fault["code"]) for fault in refused] == [
+        ("gone", "not_listed"),
+        ("never", "unknown_product"),
+        ("case", "sold_out"),
+    ]
+    assert refused[-1]["detail"] == "Case is sold out. Order without it, or try again when it is back in stock."
 
 
 def test_a_line_is_a_snapshot_of_what_the_product_is_called_and_costs() -> None:
@@ -51,7 +72,14 @@ def test_a_line_is_a_snapshot_of_what_the_product_is_called_and_costs() -> None:
 
 
 def test_each_kind_of_movement_does_what_it_says() -> None:
-    assert EFFECTS == {RECEIVED: (1, 0), RESERVED: (-1, 1), RELEASED: (1, -1), ADJUSTED: (1, 0)}
+    assert EFFECTS == {
+        RECEIVED: (1, 0),
+        RESERVED: (-1, 1),
+        RELEASED: (1, -1),
+        SHIPPED: (0, -1),
+        RETURNED: (1, 0),
+        ADJUSTED: (1, 0),
+    }
 
 
 def test_reserving_and_releasing_leave_the_sum_alone() -> None:

@@ -4,7 +4,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from django.test import override_settings
 from tests.edge.browsing import Visitor
 from tests.edge.proxies import Certificate, caddy, nginx, small
 from tests.harness import Shop
-from tests.journeys.web import QuietHandler
+from tests.journeys.web import QuietHandler, running
 
 
 class Requests(list[tuple[str, str]]):
@@ -35,12 +34,13 @@ def serving(application: Callable[..., Any]) -> Iterator[int]:
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
     server.daemon_threads = False  # each closes its databases' connections before we go on
     server.set_app(application)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(server) as port:
+        yield port
+
+
+@pytest.fixture
+def shop(running_shop: Shop) -> Shop:
+    return running_shop
 
 
 @pytest.fixture

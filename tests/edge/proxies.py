@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import trustme
 
 from tests.harness import eventually
+from tests.journeys.web import running
 
 RECIPES = Path(__file__).resolve().parent.parent.parent / "deploy"
 BETWEEN = {"connection", "transfer-encoding", "server", "date"}  # headers of one hop
@@ -71,12 +71,8 @@ def small(upstream: int, certificate: Certificate, folder: Path) -> Iterator[int
     context.load_cert_chain(certificate.chain, certificate.key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Forwarding)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(server) as port:
+        yield port
 
 
 @contextmanager

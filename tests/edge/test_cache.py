@@ -47,7 +47,7 @@ def test_a_window_ends(url: str, cache_at: Callable[[str], None]) -> None:
     cache_at(url)
     one = limit(1, seconds=1)
     assert admitted(2, one) == 1
-    eventually(lambda: admit(one) == 0, seconds=3)
+    eventually(lambda: admit(one) == 0)
 
 
 @needs_a_shared_cache
@@ -156,7 +156,7 @@ def test_a_cache_that_never_answers_costs_one_time_out_and_one_line(
     three = limit(3)
     began = time.monotonic()
     assert admitted(1000, three) == 3
-    assert time.monotonic() - began < 5  # a thousand time-outs would take minutes
+    assert time.monotonic() - began < 20  # a thousand time-outs would take minutes
     assert len(logged("cache away: each process counts for itself")) == 1
 
 

@@ -1,6 +1,7 @@
 """Ways to break the databases, each with the names of the invariants that it breaks.
 
-``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s`` and ``%(undelivered)s`` are orders of each kind.
+``%(confirmed)s``, ``%(short)s``, ``%(cancelled)s``, ``%(shipped)s`` (a part of it came back),
+``%(sold)s`` (in a campaign) and ``%(undelivered)s`` are orders of each kind.
 """
 
 EVENT_LIKE = """
@@ -9,6 +10,11 @@ SELECT lane, {type}, key, {data}, headers FROM {context}_outboxevent WHERE {wher
 """
 
 # Its position stays taken, so that the lane's end stays where it is.
+CONFIRM = (
+    "UPDATE orders_order SET status = 'confirmed', granted = participants, confirmed_at = now() "
+    "WHERE id = %(undelivered)s"
+)
+
 LOSE = "UPDATE {context}_outboxevent SET type = 'lost' WHERE {where}"
 
 GIVEN_UP = """
@@ -69,6 +75,51 @@ CORRUPTIONS = {
         "UPDATE inventory_claim SET status = 'released' WHERE order_id = %(confirmed)s",
         {"stock.reserved", "stock.moved", "claims.orders"},
     ),
+    "a shipment is lost from the ledger": (
+        "inventory",
+        "DELETE FROM inventory_stockmovement WHERE order_id = %(shipped)s AND kind = 'shipped'",
+        {"stock.ledger", "stock.moved"},
+    ),
+    "a return is counted twice": (
+        "inventory",
+        "INSERT INTO inventory_stockmovement (sku, kind, quantity, order_id, at, note) SELECT sku, kind, quantity, "
+        "order_id, at, note FROM inventory_stockmovement WHERE order_id = %(shipped)s AND kind = 'returned'",
+        {"stock.ledger", "stock.moved"},
+    ),
+    "what came back is forgotten": (
+        "inventory",
+        "UPDATE inventory_reservation SET returned = 0 WHERE claim_id = %(shipped)s",
+        {"stock.moved", "claims.orders"},
+    ),
+    "more came back than was returned": (
+        "inventory",
+        "UPDATE inventory_reservation SET returned = 2 WHERE claim_id = %(shipped)s;"
+        "UPDATE inventory_stockmovement SET quantity = 2 WHERE order_id = %(shipped)s AND kind = 'returned';"
+        "UPDATE inventory_stockitem SET available = 2 WHERE sku = 'lamp';"
+        "UPDATE inventory_outboxevent SET data = data || '{\"available\": 2}' WHERE key = 'lamp'",
+        {"claims.orders"},
+    ),
+    "what was shipped is held again": (
+        "inventory",
+        "UPDATE inventory_claim SET status = 'locked' WHERE order_id = %(shipped)s",
+        {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
+    "what was not shipped left": (
+        "inventory",
+        "UPDATE inventory_claim SET status = 'shipped' WHERE order_id = %(confirmed)s",
+        {"stock.reserved", "stock.moved", "claims.orders"},
+    ),
+    "a product is said to be sold out that is not": (
+        "inventory",
+        "UPDATE inventory_outboxevent SET type = 'inventory.stock-depleted' "
+        "WHERE key = 'phone' AND type = 'inventory.stock-replenished'",
+        {"stock.availability"},
+    ),
+    "a product is refused as sold out though it is not": (
+        "orders",
+        "UPDATE orders_productcopy SET sold_out = true WHERE sku = 'phone'",
+        {"orders.sold_out"},
+    ),
     "an order is claimed for before it was heard of": (
         "inventory",
         "INSERT INTO inventory_claim VALUES (%(undelivered)s, 'released', '[]', now())",
@@ -117,7 +168,8 @@ CORRUPTIONS = {
     ),
     "an order is confirmed and told so without stock": (
         "orders",
-        "UPDATE orders_order SET status = 'confirmed', confirmed_at = now() WHERE id = %(undelivered)s;"
+        CONFIRM
+        + ";"
         + EVENT_LIKE.format(
             context="orders", type="'orders.order-confirmed'", data="'{}'", where="key = %(undelivered)s"
         ),
@@ -125,7 +177,7 @@ CORRUPTIONS = {
     ),
     "an order is confirmed and tells nobody": (
         "orders",
-        "UPDATE orders_order SET status = 'confirmed', confirmed_at = now() WHERE id = %(undelivered)s",
+        CONFIRM,
         {"orders.announced", "orders.answers"},
     ),
     "an answered order is open again": (
@@ -135,8 +187,8 @@ CORRUPTIONS = {
     ),
     "a confirmed order whose stock was refused": (
         "orders",
-        "UPDATE orders_order SET status = 'shipped', reason_data = NULL, cancelled_at = NULL, confirmed_at = now() "
-        "WHERE id = %(short)s",
+        "UPDATE orders_order SET status = 'shipped', granted = participants, reason_data = NULL, cancelled_at = NULL, "
+        "confirmed_at = now() WHERE id = %(short)s",
         {"orders.announced", "orders.answers"},
     ),
     "an order is cancelled for other short lines": (
@@ -158,7 +210,7 @@ CORRUPTIONS = {
     "a delivered order's event is lost": (
         "orders",
         LOSE.format(context="orders", where="key = %(cancelled)s AND type = 'orders.order-created'"),
-        {"orders.announced", "claims.orders", "readmodel.orders"},
+        {"orders.announced", "claims.orders", "credit.orders", "readmodel.orders"},
     ),
     "an order announced itself twice": (
         "orders",
@@ -299,6 +351,56 @@ CORRUPTIONS = {
         "WHERE position = (SELECT min(position) FROM inventory_outboxevent WHERE type = 'inventory.stock-changed')",
         {"messaging.lanes"},
     ),
+    "a campaign is sold at another price than announced": (
+        "marketing",
+        "UPDATE marketing_campaign SET price = price + 1",
+        {"marketing.announced"},
+    ),
+    "a campaign runs, though its product is not listed": (
+        "marketing",
+        "UPDATE marketing_productcopy SET listed = false WHERE sku = 'sofa'",
+        {"marketing.listed", "marketing.products"},
+    ),
+    "marketing shows another name": (
+        "marketing",
+        "UPDATE marketing_productcopy SET name = 'Couch' WHERE sku = 'sofa'",
+        {"marketing.products"},
+    ),
+    "the orders' copy of a campaign ends later": (
+        "orders",
+        "UPDATE orders_campaigncopy SET ends_at = ends_at + interval '1 second'",
+        {"orders.campaigns"},
+    ),
+    "the orders' copy of a campaign is lost": (
+        "orders",
+        "DELETE FROM orders_campaigncopy",
+        {"orders.campaigns"},
+    ),
+    "a member has taken less than its orders hold": (
+        "orders",
+        "UPDATE orders_campaigntaking SET taken = taken - 1",
+        {"orders.takings"},
+    ),
+    "what a member took is not given back": (
+        "orders",
+        "UPDATE orders_campaigntaking SET taken = taken + 1",
+        {"orders.takings"},
+    ),
+    "what a member took is forgotten": (
+        "orders",
+        "DELETE FROM orders_campaigntaking",
+        {"orders.takings"},
+    ),
+    "an allotment is short of what was reserved": (
+        "inventory",
+        "UPDATE inventory_allotment SET taken = taken - 1",
+        {"stock.allotments"},
+    ),
+    "a reservation is counted in no campaign": (
+        "inventory",
+        "UPDATE inventory_reservation SET campaign_id = NULL WHERE claim_id = %(sold)s",
+        {"stock.allotments"},
+    ),
     "a batch was never sent again": (
         "orders",
         "UPDATE orders_subscription SET batch = gen_random_uuid(), after = acknowledged, through = scanned, tries = 1, "
@@ -315,5 +417,55 @@ CORRUPTIONS = {
         "DELETE FROM inventory_claim WHERE order_id = %(short)s;"
         + GIVEN_UP.format(context="inventory", key="%(short)s"),
         {"letters.discarded", "stock.answered"},
+    ),
+    "an event of a credit account is lost": (
+        "default",
+        "DELETE FROM members_streamevent WHERE order_id = %(confirmed)s",
+        {"credit.versions", "credit.announced", "credit.orders"},
+    ),
+    "a credit account lost its row": (
+        "default",
+        "DELETE FROM members_creditaccount",
+        {"credit.versions"},
+    ),
+    "a snapshot is ahead of its stream": (
+        "default",
+        "UPDATE members_creditaccount SET version = 1000",
+        {"credit.versions"},
+    ),
+    "a snapshot has another limit": (
+        "default",
+        'UPDATE members_creditaccount SET "limit" = "limit" + 1',
+        {"credit.snapshots"},
+    ),
+    "more was reserved than the limit": (
+        "default",
+        "UPDATE members_streamevent SET data = data || '{\"amount\": 99999999}' WHERE order_id = %(confirmed)s",
+        {"credit.limits", "credit.announced", "credit.orders"},
+    ),
+    "credit was released that was not reserved": (
+        "default",
+        "UPDATE members_streamevent SET data = data || '{\"amount\": 1000}' WHERE type = 'members.credit-released'",
+        {"credit.limits", "credit.announced", "credit.orders"},
+    ),
+    "an answer about credit is lost from the log": (
+        "default",
+        LOSE.format(context="members", where="data ->> 'order_id' = %(confirmed)s"),
+        {"credit.announced"},
+    ),
+    "a limit was announced twice": (
+        "default",
+        EVENT_LIKE.format(context="members", type="type", data="data", where="type = 'members.credit-opened'"),
+        {"credit.announced"},
+    ),
+    "credit is held for another order": (
+        "default",
+        "UPDATE members_streamevent SET order_id = gen_random_uuid() WHERE order_id = %(confirmed)s",
+        {"credit.orders"},
+    ),
+    "the credit of a cancelled order is spent": (
+        "default",
+        "UPDATE members_streamevent SET type = 'members.credit-spent' WHERE type = 'members.credit-released'",
+        {"credit.announced", "credit.orders"},
     ),
 }

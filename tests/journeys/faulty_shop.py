@@ -30,9 +30,12 @@ class FaultyShop:
     """An order of what is sold out is refused at once."""
     hears_late: int = 0
     """So many times the product is unknown to the orders."""
+    opens_late: int = 0
+    """So many times the product is still sold out for the orders."""
     stock: dict[str, dict[str, Any]] = field(default_factory=dict)
     orders: list[dict[str, Any]] = field(default_factory=list)
     by_key: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reserved_at: list[str] = field(default_factory=list)
     looks: int = 0
     """At the list of orders."""
 
@@ -43,6 +46,7 @@ class FaultyShop:
                 web.post("/api/catalogue/products/", self.add_product),
                 web.get("/api/inventory/stock/{sku}/", self.show_stock),
                 web.post("/api/inventory/stock/{sku}/receive/", self.receive),
+                web.get("/api/inventory/stock/{sku}/movements/", self.movements),
                 web.post("/api/orders/", self.place),
                 web.get("/api/orders/", self.list),
             ]
@@ -61,11 +65,18 @@ class FaultyShop:
         self.stock[sku] = {"sku": sku, "available": (await request.json())["quantity"], "reserved": 0}
         return web.json_response(self.stock[sku])
 
+    async def movements(self, request: web.Request) -> web.Response:
+        assert request.query["kind"] == "reserved"
+        return web.json_response({"next": None, "results": [{"at": at} for at in reversed(self.reserved_at)]})
+
     async def place(self, request: web.Request) -> web.Response:
         key, sku = request.headers["Idempotency-Key"], (await request.json())["lines"][0]["sku"]
         if self.hears_late:
             self.hears_late -= 1
             return self._refused(sku, "unknown_product")
+        if self.opens_late:
+            self.opens_late -= 1
+            return self._refused(sku, "sold_out")
         if self.fails:
             self.fails -= 1
             return web.json_response({"code": "unavailable"}, status=503)
@@ -103,6 +114,7 @@ class FaultyShop:
         if filled:
             item["available"] -= 1
             item["reserved"] += 1
+            self.reserved_at.append(now)
         order |= {"status": "confirmed" if filled else "cancelled", "decided_at": now}
         return order
 

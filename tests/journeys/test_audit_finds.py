@@ -12,16 +12,18 @@ from orders.models import Order
 from shop.console.audit import audit
 from shop.console.audit.running import INVARIANTS
 from tests.backups import Backup, backups
-from tests.harness import Deliveries, Shop
+from tests.harness import Deliveries, Shop, name_participants
 from tests.journeys.corruptions import CORRUPTIONS
 
 
 class Orders(NamedTuple):
-    """One order of each kind; of ``undelivered`` nobody but the orders context knows."""
+    """One order of each kind, ``sold`` in a campaign; of ``undelivered`` only the orders context knows."""
 
     confirmed: Order
     short: Order
     cancelled: Order
+    shipped: Order
+    sold: Order
     undelivered: Order
 
 
@@ -32,6 +34,7 @@ def placed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         empty = backups(settings.DATABASES)
         deliveries = Deliveries()
         deliveries.take_over(monkeypatch)
+        name_participants(monkeypatch, "inventory", "members")
         yield _placed(Shop(deliveries))
         for backup in empty.values():
             backup.restore()
@@ -42,16 +45,24 @@ def _placed(shop: Shop) -> Orders:
     shop.sell("phone", stock=3)
     shop.sell("case", stock=1)
     shop.sell("cover")
+    shop.sell("lamp", stock=2)
+    shop.sell("sofa", stock=9)
     shop.drain()
+    shop.campaign("sofa", limit_per_member=5)
+    shop.drain()
+    sold = shop.place(("sofa", 2), member_id=member.pk)
     confirmed = shop.place(("phone", 2), member_id=member.pk, key="one")
     short = shop.place(("phone", 2), ("case", 5), member_id=member.pk)
     cancelled = shop.place(("case", 1), member_id=member.pk)
+    shipped = shop.place(("lamp", 2), member_id=member.pk)
     shop.drain()
     shop.cancel(cancelled)
+    shop.ship(shipped)
+    shop.take_back(shipped, ("lamp", 1))
     shop.drain()
     undelivered = shop.place(("phone", 1), member_id=member.pk)
     assert audit().broken == []
-    return Orders(confirmed, short, cancelled, undelivered)
+    return Orders(confirmed, short, cancelled, shipped, sold, undelivered)
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ def test_everything_is_sold_and_the_rest_cancelled() -> None:
     figures = sale(FaultyShop(), listener=Listener(answered=heard.append))
     assert (figures.accepted, figures.confirmed, figures.cancelled) == (40, 10, 30)
     assert (figures.available, figures.reserved, figures.retries) == (0, 10, 0)
+    assert (figures.refused_sold_out, figures.gate_closed_within_ms) == (0, None)
     assert figures.problems == []
     assert heard == list(range(1, 41))
 
@@ -90,12 +91,25 @@ def test_the_buyers_wait_until_the_product_can_be_ordered() -> None:
     assert (figures.accepted, figures.refused, figures.problems) == (40, 0, [])
 
 
+def test_the_buyers_wait_until_the_gate_is_open() -> None:
+    figures = sale(FaultyShop(opens_late=3))
+    assert (figures.accepted, figures.refused, figures.gate_closed_within_ms, figures.problems) == (40, 0, None, [])
+
+
+def test_a_product_of_which_there_is_nothing_may_be_sold_out_from_the_beginning() -> None:
+    figures = sale(FaultyShop(opens_late=1_000), stock=0)
+    assert (figures.accepted, figures.refused, figures.refused_sold_out, figures.problems) == (0, 40, 40, [])
+
+
 def test_refusals_are_counted_by_their_code() -> None:
     listener = Listener()
     figures = sale(FaultyShop(sells_out=True), listener=listener)
     assert (figures.confirmed, figures.cancelled) == (10, 0)
     assert figures.refused == 30
     assert listener.refused == {"order_refused sold_out": 30}
+    assert figures.refused_sold_out == 30
+    assert figures.gate_closed_within_ms is not None
+    assert 0 <= figures.gate_closed_within_ms < 5_000
     assert figures.problems == []
 
 

@@ -1,8 +1,12 @@
 """A client of a real web server: sockets, threads, and JSON."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
+from socketserver import BaseServer
+from threading import Thread
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,6 +19,19 @@ from shop.members.models import Member
 class QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def running(server: BaseServer) -> Iterator[int]:
+    """Serve on a thread meanwhile; the server's port."""
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass(frozen=True)

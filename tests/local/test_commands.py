@@ -35,6 +35,7 @@ def test_migrate_starts_the_servers_creates_every_database_and_says_a_line_for_e
             ("orders", "orders"),
             ("inventory", "inventory"),
             ("catalogue", "catalogue"),
+            ("marketing", "marketing"),
             ("default", "members"),
             ("readmodel", "readmodel"),
         ]

@@ -4,9 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from shop.messaging import consumers
+from shop.line_limits import LineLimit
+from shop.messaging import consumers, signing
 from tests.harness import Shop
 from tests.messaging.probe import CONSUMER, NAME, SOURCE, Probe
+
+
+@pytest.fixture(autouse=True)
+def _every_refusal_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier tests logged counts for none of the later ones."""
+    monkeypatch.setattr(signing, "refusals", LineLimit(lines=10, seconds=60))
 
 
 @pytest.fixture

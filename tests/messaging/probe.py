@@ -13,7 +13,8 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from inventory.events import StockChanged
-from inventory.models import Subscription
+from inventory.models import OutboxEvent, Subscription
+from readmodel.models import Cursor
 from shop.messaging import broker
 from shop.messaging.batches import Batch, BatchMessage, Received
 from shop.messaging.consumer.receiving import receive
@@ -130,6 +131,16 @@ def in_lane(lane: int, count: int, *, lanes: int = 4) -> list[str]:
 def subscription() -> Any:
     """The probe's own, in lane 0."""
     return Subscription.objects.get(consumer=NAME, lane=0)
+
+
+def cursor(lane: int = 0) -> Cursor:
+    """The probe's own."""
+    return Cursor.objects.get(source=SOURCE, lane=lane)
+
+
+def last_position() -> int:
+    """Of the source's outbox."""
+    return OutboxEvent.objects.latest("position").position
 
 
 def due_now() -> None:

@@ -20,7 +20,9 @@ from shop.local.servers.valkey import Valkey
 from shop.messaging import broker
 from tests.harness import database_urls, eventually
 
-HANGING = "test-hanging"  # an instance
+HANGING = f"{settings.INSTANCE}-hanging"
+
+LIMIT = 20  # seconds on a busy machine, for what takes 6; without a time-out it never ends
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -167,8 +169,10 @@ def test_a_worker_obeys_nobody_unless_it_is_to(asked_for: str, obeys: bool) -> N
 def test_a_queue_may_hold_twice_what_all_its_lanes_bring(settings: Any) -> None:
     assert broker.limit_of("orders") == broker.QUEUE_LIMIT
     settings.OUTBOX_LANES = 100
-    assert broker.limit_of("orders") == 2 * 100 * 3, "catalogue, members, inventory"
-    assert broker.limit_of("orders.relay") == 2 * 100 * 2, "inventory, read model"
+    assert broker.limit_of("orders") == 2 * 100 * 6, (
+        "catalogue, marketing, members (also credit), inventory (also availability)"
+    )
+    assert broker.limit_of("orders.relay") == 2 * 100 * 3, "inventory, members, read model"
 
 
 def test_nothing_that_beat_sends_expires_by_a_clock() -> None:
@@ -202,9 +206,9 @@ def test_a_broker_that_hangs_is_given_up_within_seconds(scheme: str, black_hole:
     url = f"{scheme}://127.0.0.1:{black_hole}//"
     outcome, seconds = run(TIMED.format(call=SEND.partition(": ")[2]), BROKER_URL=url).split()
     assert outcome == "away"
-    assert float(seconds) < 7
+    assert float(seconds) < LIMIT
     seconds = run(TIMED.format(call="assert not broker.is_backed_up('orders')"), BROKER_URL=url)
-    assert float(seconds) < 7
+    assert float(seconds) < LIMIT
 
 
 @pytest.fixture
@@ -230,7 +234,7 @@ def test_a_broker_that_begins_to_hang_is_given_up_within_seconds(valkey: Valkey)
         psutil.Process(valkey.pid()).resume()
     outcome, *seconds = printed.split()
     assert outcome == "away"
-    assert all(float(each) < 7 for each in seconds), seconds
+    assert all(float(each) < LIMIT for each in seconds), seconds
 
 
 @pytest.mark.django_db(databases="__all__")

@@ -91,18 +91,18 @@ UNDISTURBED = {
 
 
 @pytest.fixture
-def ready(shop: Shop) -> Shop:
+def ready(running_shop: Shop) -> Shop:
     """A product of which there are two, and among the orders' events one that cannot be decoded."""
-    shop.member()
-    shop.sell("phone", stock=2)
-    shop.drain()
+    running_shop.member()
+    running_shop.sell("phone", stock=2)
+    running_shop.drain()
     with connections["orders"].cursor() as cursor:
         cursor.execute(
             "INSERT INTO orders_outboxevent (lane, type, key, data, headers) "
             "VALUES (0, 'orders.order-created', 'poison', jsonb_build_object('order_id', %s), '{}')",
             [str(uuid4())],
         )
-    return shop
+    return running_shop
 
 
 def restore_elsewhere() -> None:

@@ -1,14 +1,13 @@
-"""Every outbox is one of its kind: another one's batches are refused, and after a restore positions stay unique."""
+"""Every outbox is one of its kind: another one's batches are refused, and positions stay unique behind a fence."""
 
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
 from django.db import connections, transaction
 
 from inventory.events import StockChanged
-from inventory.models import Fence, Outbox, OutboxEvent, Subscription
+from inventory.models import Fence, Outbox, OutboxEvent
 from readmodel.models import Cursor
 from shop.console.introduction import introduce
 from shop.messaging import failpoints
@@ -16,39 +15,19 @@ from shop.messaging.consumer.deadletters import resume
 from shop.messaging.producer.fence import fence, present
 from shop.messaging.producer.outbox import Entry, append
 from shop.messaging.producer.relay import relay
-from tests.backups import Backup
-from tests.harness import Shop
-from tests.messaging.probe import CONSUMER, NAME, SOURCE, Probe, due_now, in_lane, subscription
+from tests.messaging.probe import (
+    CONSUMER,
+    NAME,
+    SOURCE,
+    Probe,
+    cursor,
+    due_now,
+    in_lane,
+    last_position,
+    subscription,
+)
 
 A, B = in_lane(0, 2)
-
-
-def cursor(lane: int = 0) -> Cursor:
-    return Cursor.objects.get(source=SOURCE, lane=lane)
-
-
-def set_sequence(position: int) -> None:
-    with connections[SOURCE].cursor() as sql:
-        sql.execute("SELECT setval('inventory_outboxevent_position', %s)", [position])
-
-
-def last_position() -> int:
-    return OutboxEvent.objects.latest("position").position
-
-
-class Restore:
-    """A producer's database as it was at a moment, with its sequence, to be put back."""
-
-    def __init__(self) -> None:
-        self.backup = Backup(SOURCE)
-        self.last = present(SOURCE).last
-
-    def restore(self, *, elsewhere: bool) -> None:
-        """Put it back; ``elsewhere``: on a server of another identity, as after ``pg_basebackup`` or a failover."""
-        self.backup.restore()
-        set_sequence(self.last)
-        if elsewhere:
-            Outbox.objects.update(server="another")
 
 
 # Whose batch is it?
@@ -109,6 +88,23 @@ def test_migrate_tells_each_consumer_whom_it_follows_so_that_a_stranger_is_never
     assert probe.noted() == [1]
 
 
+def test_a_stopped_lane_refuses_a_stranger_and_remembers_the_batch_that_waits_for_it(probe: Probe) -> None:
+    probe.publish(A)
+    probe.drain()
+    Cursor.objects.filter(source=SOURCE, lane=0).update(stopped="bad code")
+    probe.publish(B)
+    waiting = probe.batch()
+    waiting.deliver()
+    identity = present(SOURCE).identity
+    probe.message(after=0, through=10, outbox=str(uuid4()), epoch=identity.epoch).deliver()
+    assert probe.acknowledgement().kwargs["refused"]
+    probe.message(after=0, through=10, outbox=str(identity.outbox), epoch=identity.epoch - 1).deliver()
+    assert str(cursor().left_alone) == waiting.kwargs["id"]
+    resume(NAME, source=SOURCE, lane=0)
+    probe.drain()
+    assert probe.noted() == [1, 2]
+
+
 # Fences
 
 
@@ -151,40 +147,6 @@ def test_a_fence_stands_though_the_append_that_needed_it_is_rolled_back(probe: P
     assert last_position() > epoch
 
 
-@pytest.mark.parametrize("elsewhere", [True, False], ids=["seen by itself", "fenced by hand"])
-def test_what_a_restored_producer_records_anew_is_applied(probe: Probe, elsewhere: bool) -> None:
-    probe.publish(A)
-    probe.drain()
-    backup = Restore()
-    probe.publish(A, B, A)
-    probe.drain()
-    assert probe.noted() == [1, 2, 3, 4]
-    backup.restore(elsewhere=elsewhere)
-    if not elsewhere:
-        call_command("fence", SOURCE, verbosity=0)
-    probe.publish(B, A)
-    probe.drain()
-    assert probe.noted() == [1, 2, 3, 4, 5, 6]
-    assert cursor().epoch == Outbox.objects.get().epoch == cursor().position - 1
-    assert subscription().stopped == cursor().stopped == ""
-
-
-def test_a_batch_in_flight_during_the_restore_is_forgotten_and_its_answer_ignored(probe: Probe) -> None:
-    probe.publish(A)
-    probe.drain()
-    probe.publish(A)
-    batch = probe.batch()
-    backup = Restore()
-    batch.deliver()
-    answer = probe.acknowledgement()
-    backup.restore(elsewhere=True)
-    answer.deliver()
-    assert subscription().acknowledged < batch.kwargs["through"]
-    probe.publish(A)
-    probe.drain()
-    assert probe.noted() == [1, 2, 3]
-
-
 def test_a_batch_from_before_the_fence_is_left_alone(probe: Probe) -> None:
     probe.publish(A)
     old = probe.batch()
@@ -217,91 +179,3 @@ def test_who_applies_an_old_batch_while_the_source_is_fenced_lets_it_be(
     monkeypatch.setattr(failpoints, "at_each_failpoint", at)
     slow.deliver()
     assert cursor().position == 0
-
-
-# Restores that nobody can see from inside
-
-
-def test_a_cursor_beyond_what_was_sent_stops_the_lane_and_says_what_to_do(probe: Probe) -> None:
-    probe.publish(A)
-    probe.drain()
-    backup = Restore()
-    probe.publish(A, B)
-    probe.drain()
-    backup.restore(elsewhere=False)
-    due_now()
-    probe.drain()
-    stopped = Subscription.objects.get(consumer=NAME, lane=0).stopped
-    assert f"manage.py fence {SOURCE}" in stopped
-    assert str(cursor().position) in stopped
-    call_command("fence", SOURCE, verbosity=0)
-    probe.publish(A)
-    probe.drain()
-    assert probe.noted() == [1, 2, 3, 4]
-
-
-def test_a_new_event_where_another_was_applied_stops_the_lane_instead_of_passing_for_a_duplicate(probe: Probe) -> None:
-    probe.publish(A)
-    probe.drain()
-    backup = Restore()
-    probe.publish(A)
-    probe.drain()
-    seen = cursor().position
-    backup.restore(elsewhere=False)
-    probe.publish(B)
-    assert last_position() == seen
-    probe.drain()
-    assert f"manage.py fence {SOURCE}" in cursor().stopped
-    assert probe.noted() == [1, 2]
-
-
-def test_a_lane_that_was_stopped_so_goes_on_after_the_fence_and_a_resume(probe: Probe) -> None:
-    probe.publish(A)
-    probe.drain()
-    backup = Restore()
-    probe.publish(A)
-    probe.drain()
-    backup.restore(elsewhere=False)
-    probe.publish(B)
-    probe.drain()
-    call_command("fence", SOURCE, verbosity=0)
-    assert resume(NAME, source=SOURCE, lane=0)
-    probe.publish(B)
-    probe.drain()
-    assert probe.noted()[-1] == 4
-
-
-def test_a_restored_context_that_consumes_and_publishes_loses_no_order(shop: Shop) -> None:
-    """Both halves: the inventory takes again what it forgot, and its answers are taken for new."""
-    member = shop.member().pk
-    shop.sell("phone", stock=100)
-    shop.drain()
-    backup = Restore()
-    orders = [shop.place(("phone", 1), member_id=member) for _ in range(20)]
-    shop.drain()
-    assert shop.stock("phone") == (80, 20)
-    backup.restore(elsewhere=True)
-    assert shop.stock("phone") == (100, 0)
-    more = [shop.place(("phone", 1), member_id=member) for _ in range(20)]
-    shop.drain()
-    shop.time_out()
-    shop.drain()
-    assert {shop.order(order).status for order in orders + more} == {"confirmed"}
-    assert shop.stock("phone") == (60, 40)
-
-
-def test_a_stopped_lane_refuses_a_stranger_and_remembers_the_batch_that_waits_for_it(probe: Probe) -> None:
-    probe.publish(A)
-    probe.drain()
-    Cursor.objects.filter(source=SOURCE, lane=0).update(stopped="bad code")
-    probe.publish(B)
-    waiting = probe.batch()
-    waiting.deliver()
-    identity = present(SOURCE).identity
-    probe.message(after=0, through=10, outbox=str(uuid4()), epoch=identity.epoch).deliver()
-    assert probe.acknowledgement().kwargs["refused"]
-    probe.message(after=0, through=10, outbox=str(identity.outbox), epoch=identity.epoch - 1).deliver()
-    assert str(cursor().left_alone) == waiting.kwargs["id"]
-    resume(NAME, source=SOURCE, lane=0)
-    probe.drain()
-    assert probe.noted() == [1, 2]

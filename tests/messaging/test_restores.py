@@ -11,13 +11,13 @@ from tests.harness import Shop
 
 
 @pytest.fixture
-def ready(shop: Shop) -> Shop:
-    shop.member()
-    shop.sell("phone", stock=10)
-    shop.drain()
-    place(shop, 1)
-    shop.drain()
-    return shop
+def ready(running_shop: Shop) -> Shop:
+    running_shop.member()
+    running_shop.sell("phone", stock=10)
+    running_shop.drain()
+    place(running_shop, 1)
+    running_shop.drain()
+    return running_shop
 
 
 def place(shop: Shop, quantity: int) -> Order:

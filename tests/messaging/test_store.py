@@ -8,7 +8,7 @@ from django.db import DataError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inventory.models import Claim, OutboxEvent, StockItem, StockMovement
+from inventory.models import Claim, OutboxEvent, Reservation, StockItem, StockMovement
 from orders.models import Order
 from shop.catalogue.models import Product
 from shop.messaging.aggregates import UnableToStore, store
@@ -45,11 +45,16 @@ def published() -> list[tuple[str, str]]:
     return list(OutboxEvent.objects.order_by("position").values_list("key", "type"))
 
 
+def news_of(sku: str) -> list[tuple[str, str]]:
+    """What is published of an item that was received."""
+    return [(sku, "inventory.stock-changed"), (sku, "inventory.stock-replenished")]
+
+
 def test_an_aggregate_is_stored_with_its_rows_and_its_events() -> None:
     stored(received("phone"))
     assert StockItem.objects.get().available == 5
     assert StockMovement.objects.get().quantity == 5
-    assert published() == [("phone", "inventory.stock-changed")]
+    assert published() == news_of("phone")
 
 
 def test_store_refuses_outside_a_transaction() -> None:
@@ -62,7 +67,7 @@ def test_store_refuses_a_second_time_in_one_transaction() -> None:
         store(received("phone"))
         with pytest.raises(UnableToStore, match="once in a transaction"):
             store(received("case"))
-    assert published() == [("phone", "inventory.stock-changed")]
+    assert published() == news_of("phone")
 
 
 def test_store_refuses_a_second_time_in_a_savepoint() -> None:
@@ -121,7 +126,7 @@ def test_after_a_rolled_back_savepoint_the_transaction_may_store_again() -> None
     with transaction.atomic(using="inventory"):
         rolled_back(received("phone"))
         store(received("case"))
-    assert published() == [("case", "inventory.stock-changed")]
+    assert published() == news_of("case")
 
 
 def test_an_aggregate_whose_transaction_was_rolled_back_is_stored_again_with_its_events() -> None:
@@ -130,12 +135,12 @@ def test_an_aggregate_whose_transaction_was_rolled_back_is_stored_again_with_its
     for _ in range(2):
         rolled_back(new)
     stored(new)
-    assert published() == [("phone", "inventory.stock-changed")]
+    assert published() == news_of("phone")
     changed = StockItem.objects.get()
     changed.receive(2, note="", at=timezone.now())
     rolled_back(changed)
     stored(changed)
-    assert len(published()) == 2
+    assert len(published()) == 3
     assert StockMovement.objects.count() == 2
 
 
@@ -145,8 +150,20 @@ def test_an_event_is_published_once_however_often_the_aggregate_is_stored() -> N
     stored(item)
     item.receive(1, note="", at=timezone.now())
     stored(item)
-    assert len(published()) == 2
+    assert len(published()) == 3
     assert StockItem.objects.get().available == 6
+
+
+def test_rows_that_an_aggregate_owns_are_inserted_or_updated_each_once() -> None:
+    stored(received("phone"))
+    order = uuid4()
+    reservation = Reservation(claim_id=order, sku="phone", quantity=3)
+    stored(Claim.lock(order_id=order, reservations=[reservation], at=timezone.now()))
+    claim, reservation = Claim.objects.get(), Reservation.objects.get()
+    claim.ship()
+    assert [claim.take_back(reservation, total=total) for total in (1, 3, 2)] == [1, 2, 0]
+    stored(claim)
+    assert Reservation.objects.get().returned == 3
 
 
 def test_a_row_that_vanished_is_not_passed_over() -> None:
@@ -157,7 +174,7 @@ def test_a_row_that_vanished_is_not_passed_over() -> None:
     item.receive(1, note="", at=timezone.now())
     with pytest.raises(RowsVanished):
         stored(item)
-    assert len(published()) == 1
+    assert published() == news_of("phone")
 
 
 def test_text_that_is_too_long_for_its_column_is_refused_and_not_cut() -> None:
@@ -201,7 +218,7 @@ def test_only_mutable_fields_are_written_to_a_stored_aggregate(shop: Shop) -> No
     shop.drain()
     order = shop.order(shop.place(("phone", 1)))
     order.total, order.member_id = 1, 999
-    order.confirm(at=timezone.now())
+    order.agree("inventory", at=timezone.now())
     with transaction.atomic(using="orders"):
         store(order)
     again = Order.objects.get(pk=order.pk)

@@ -22,6 +22,7 @@ def test_without_a_rule_the_search_finds_the_harm_it_prevents(rule: Rule) -> Non
     assert 0 < len(result.trace) <= 30
 
 
+@pytest.mark.slow  # nothing cuts these searches short, and they only change with the model
 @pytest.mark.parametrize("rule", SPARE, ids=lambda rule: rule.name.lower().replace("_", "-"))
 def test_without_a_rule_that_other_rules_cover_nothing_is_harmed(rule: Rule) -> None:
     configuration, _ = SPARE[rule]

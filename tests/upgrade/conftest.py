@@ -1,4 +1,7 @@
-"""The databases and the broker as release 1.0.0 left them, with a backlog; migrated once, and copied for each test."""
+"""The databases and the broker as an older release left them, with a backlog; migrated once, and copied for each test.
+
+A module says which release by ``RELEASE``, the name of its folder.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,17 +19,20 @@ from shop.messaging.producer import quiet
 from tests.harness import Deliveries, Delivery, database_urls
 from tests.upgrade.left import Left
 
-RELEASE = Path(__file__).parent / "release_1_0_0"
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def migrated_databases(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[dict[str, str]]:
+def migrated_databases(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[dict[str, str]]:
     """By context, the name of the database that the release left, migrated by this one."""
+    release = HERE / request.module.RELEASE
     names = {label: f"upgraded_{label}" for label in settings.CONTEXTS}
     with django_db_blocker.unblock(), ExitStack() as undo:
         with ExitStack() as leading:
             for label, name in names.items():
-                undo.enter_context(_database(label, name, dump=RELEASE / f"{label}.sql"))
+                undo.enter_context(_database(label, name, dump=release / f"{label}.sql"))
                 leading.enter_context(_leading_to(label, name))
             call_command("migrate", verbosity=0)
         yield names
@@ -34,6 +40,7 @@ def migrated_databases(django_db_setup: None, django_db_blocker: DjangoDbBlocker
 
 @pytest.fixture
 def left(
+    request: pytest.FixtureRequest,
     migrated_databases: dict[str, str],
     django_db_blocker: DjangoDbBlocker,
     deliveries: Deliveries,
@@ -41,7 +48,7 @@ def left(
 ) -> Iterator[Left]:
     """What the release left, after ``migrate``; every context's connection leads there."""
     monkeypatch.setattr(quiet, "_quiet", {})  # what this process knows of its usual databases
-    said = json.loads((RELEASE / "left.json").read_text())
+    said = json.loads((HERE / request.module.RELEASE / "left.json").read_text())
     deliveries.waiting += [Delivery(**message) for message in said["broker"]]
     with django_db_blocker.unblock(), ExitStack() as undo:
         for label, template in migrated_databases.items():

@@ -14,7 +14,7 @@ from shop.catalogue.models import Product
 from shop.messaging.producer import quiet
 from tests.contexts.api import is_problem, staff
 from tests.harness import Shop
-from tests.upgrade.conftest import RELEASE, _database, _leading_to, _url
+from tests.upgrade.conftest import HERE, _database, _leading_to, _url
 
 PRODUCTS = "/api/catalogue/products/"
 NAME = "unfit_catalogue"
@@ -36,7 +36,7 @@ VALUES (%s, 'Old', %s, '', %s, 5, true)
 def unfit(shop: Shop, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The catalogue of the older release with such products, and one that no page could show, migrated."""
     monkeypatch.setattr(quiet, "_quiet", {})  # what this process knows of its usual databases
-    with django_db_blocker.unblock(), _database("catalogue", NAME, dump=RELEASE / "catalogue.sql"):
+    with django_db_blocker.unblock(), _database("catalogue", NAME, dump=HERE / "release_1_0_0" / "catalogue.sql"):
         with psycopg.connect(_url("catalogue", NAME)) as database:
             for sku, (description, attributes) in {**UNFIT, "abyss": ("", ABYSS)}.items():
                 database.execute(INSERT, [sku, description, attributes])

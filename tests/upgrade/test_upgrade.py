@@ -14,6 +14,8 @@ from shop.console.introduction import introduce
 from shop.messaging.producer.fence import PER_SECOND, fence
 from tests.upgrade.left import Left
 
+RELEASE = "release_1_0_0"
+
 LEFT = {
     "confirmed": "confirmed",
     "short": "cancelled",

@@ -11,27 +11,35 @@ from shop.console.audit.snapshots import Row
 FOLDED = f"""
 SELECT key, placed ->> 'member_id' AS member_id, status, placed ->> 'total' AS total, placed ->> 'currency' AS currency,
        reason::text AS reason, (placed ->> 'placed_at')::timestamptz AS placed_at, decided_at, history,
-       (SELECT jsonb_agg(line - 'category' ORDER BY n)::text
-        FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines
+       (SELECT jsonb_agg(line - 'category' - 'campaign' ORDER BY n)::text
+        FROM jsonb_array_elements(placed -> 'lines') WITH ORDINALITY AS numbered (line, n)) AS lines,
+       (SELECT string_agg(concat(line ->> 'quantity', ' × ', line ->> 'sku'), ', ' ORDER BY line ->> 'sku' COLLATE "C")
+        FROM jsonb_array_elements(returned -> 'lines') AS line) AS returned
 FROM (
     SELECT key, (array_agg(data) FILTER (WHERE status = 'open'))[1] AS placed,
-           (array_agg(status ORDER BY position DESC))[1] AS status,
+           (array_agg(status ORDER BY position DESC) FILTER (WHERE status <> 'returned'))[1] AS status,
            (array_agg(data -> 'reason') FILTER (WHERE status = 'cancelled'))[1] AS reason,
+           (array_agg(data ORDER BY position DESC) FILTER (WHERE status = 'returned'))[1] AS returned,
            min(at) FILTER (WHERE status <> 'open') AS decided_at,
-           string_agg(concat(status, ' ', at), ', ' ORDER BY position) AS history
+           string_agg(concat(status, ' ', at), ', ' ORDER BY position) FILTER (WHERE status <> 'returned') AS history
     FROM (
         SELECT key COLLATE "C" AS key, position, data, coalesce(data ->> 'at', data ->> 'placed_at')::timestamptz AS at,
                CASE type WHEN 'orders.order-created' THEN 'open' ELSE split_part(type, '-', 2) END AS status
         FROM orders_outboxevent AS e {UP_TO}
-        WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled')
+        WHERE type IN ('orders.order-created', 'orders.order-confirmed', 'orders.order-cancelled',
+                       'orders.order-shipped', 'orders.order-returned')
     ) AS fact GROUP BY key
 ) AS folded ORDER BY key
 """
 
 SHOWN = """
 SELECT id::text AS key, member_id::text, status, total::text, currency, reason::text, placed_at, decided_at,
-       lines::text, (SELECT string_agg(concat(entry ->> 'status', ' ', (entry ->> 'at')::timestamptz), ', ' ORDER BY n)
-                     FROM jsonb_array_elements(history) WITH ORDINALITY AS numbered (entry, n)) AS history
+       (SELECT jsonb_agg(line - 'returned' ORDER BY n)::text
+        FROM jsonb_array_elements(lines) WITH ORDINALITY AS numbered (line, n)) AS lines,
+       (SELECT string_agg(concat(line ->> 'returned', ' × ', line ->> 'sku'), ', ' ORDER BY line ->> 'sku' COLLATE "C")
+        FROM jsonb_array_elements(lines) AS line WHERE (line ->> 'returned')::int > 0) AS returned,
+       (SELECT string_agg(concat(entry ->> 'status', ' ', (entry ->> 'at')::timestamptz), ', ' ORDER BY n)
+        FROM jsonb_array_elements(history) WITH ORDINALITY AS numbered (entry, n)) AS history
 FROM readmodel_orderview ORDER BY id
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop.console.audit import claims, copies, letters, orders, positions, readmodel, stock
+from shop.console.audit import campaigns, claims, copies, credit, letters, orders, positions, readmodel, stock
 from shop.console.audit.evidence import EVERYONE, Evidence, GivenUp, Needs, gathered
 from shop.console.audit.invariants import Family, Invariant, NotAtRest
 from shop.console.audit.snapshots import Row, Sessions
@@ -13,8 +13,10 @@ from shop.console.audit.snapshots import Row, Sessions
 FAMILIES: tuple[Family, ...] = (
     *stock.FAMILIES,
     *claims.FAMILIES,
+    *credit.FAMILIES,
     *orders.FAMILIES,
     *copies.FAMILIES,
+    *campaigns.FAMILIES,
     *readmodel.FAMILIES,
     *positions.FAMILIES,
 )

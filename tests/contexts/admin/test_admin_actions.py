@@ -168,7 +168,7 @@ def test_an_order_shows_its_lines_and_everything_that_happened_to_it(shop: Shop,
 
     def timeline() -> list[tuple[Any, ...]]:
         lines, panel = boss.opened("orders_order", order.pk).context["panels"]
-        assert lines.rows[0][1:] == ("Phone", "12.34 CNY", 2, "24.68 CNY")
+        assert lines.rows[0][1:] == ("Phone", "12.34 CNY", 2, 0, "24.68 CNY")
         words = "waiting", "sent", "acknowledged", "not wanted"
         return [(str(row[1]), [word for word in words if f"\n{word}\n" in str(row[6])]) for row in panel.rows]
 
@@ -210,6 +210,26 @@ def test_an_order_that_was_cancelled_meanwhile_says_so(shop: Shop, boss: Browser
     assert boss.url("orders_order", "cancel", order.pk) not in page
 
 
+def test_an_order_is_shipped_and_goods_come_back_in_the_admin(shop: Shop, boss: Browser) -> None:
+    shop.sell("phone", stock=3)
+    shop.drain()
+    order = shop.place(("phone", 2))
+    shop.drain()
+    ship, take_back = (boss.url("orders_order", button, order.pk) for button in ("ship", "take_back"))
+    page = boss.opened("orders_order", order.pk).content.decode()
+    assert (ship in page, take_back in page) == (True, False)
+    boss.press("orders_order", "ship", order.pk)
+    assert boss.messages() == [f"Order {order.pk} is shipped."]
+    page = boss.opened("orders_order", order.pk).content.decode()
+    assert (ship in page, take_back in page) == (False, True)
+    refused = boss.press("orders_order", "take_back", order.pk, sku="phone", quantity="3").content.decode()
+    assert "2 of 2 phone can still be returned, not 3." in refused
+    boss.press("orders_order", "take_back", order.pk, sku="phone", quantity="1")
+    assert boss.messages() == [f"1 × phone of order {order.pk} came back."]
+    assert logged(boss.user) == [f"{order.pk}: Shipped.", f"{order.pk}: Returned: 1 × phone."]
+    assert shop.order(order).returned == {"phone": 1}
+
+
 def test_orders_are_cancelled_from_the_list_once_that_is_confirmed(shop: Shop, boss: Browser) -> None:
     shop.sell("phone", stock=3)
     shop.drain()
@@ -234,7 +254,7 @@ def test_a_member_that_is_made_here_joins(shop: Shop, boss: Browser) -> None:
     member = Member.objects.get()
     assert member.user.check_password("a-long-and-odd-one")
     assert Token.objects.get().user == member.user
-    assert facts("members") == ["members.member-joined"]
+    assert facts("members") == ["members.member-joined", "members.credit-opened"]
     assert logged(boss.user) == ["Ada: Added."]
     again = boss.save("members_member", **fields | {"name": "Other"}).content.decode()
     assert "There is already a user &#x27;ada&#x27;" in again
@@ -252,7 +272,7 @@ def test_a_member_is_renamed_deactivated_and_reactivated(shop: Shop, boss: Brows
     boss.select("members_member", "reactivate", member.pk)
     shop.drain()
     assert MemberCopy.objects.get().active
-    assert facts("members") == ["members.member-joined"] + ["members.member-changed"] * 3
+    assert facts("members") == ["members.member-joined", "members.credit-opened"] + ["members.member-changed"] * 3
     assert logged(boss.user) == ["Countess: Changed Name.", "Countess: Deactivated.", "Countess: Reactivated."]
 
 

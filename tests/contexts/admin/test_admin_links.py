@@ -78,6 +78,21 @@ def test_every_link_that_a_role_sees_can_be_opened(shop: Shop) -> None:
     assert min(opened.values()) >= 4, opened
 
 
+def test_every_link_to_a_row_has_its_key_quoted(shop: Shop, boss: Browser) -> None:
+    """A30 is another product: unquoted, A_30 is 0x30, "0"."""
+    shop.sell("A_30", stock=1)
+    shop.drain()
+    for model in ("catalogue_product", "inventory_stockitem"):
+        change = boss.url(model, "change", "A_30")
+        assert "A_5F30" in change
+        for page in (change, boss.url(model, "history", "A_30")):
+            answer = boss.client.get(page)
+            assert answer.status_code == 200
+            rows = {link for link in Links(answer.content.decode()).found if "/A" in link}
+            assert {link.partition("/A")[2].partition("/")[0] for link in rows} == {"_5F30"}, rows
+            assert change in rows
+
+
 def test_support_reads_members_and_orders_with_names_and_changes_nothing(shop: Shop) -> None:
     fill(shop)
     group = ensure_roles()["support"]

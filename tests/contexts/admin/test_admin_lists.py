@@ -24,6 +24,7 @@ BIG = (
     "inventory_stockmovement",
     "inventory_claim",
     "catalogue_product",
+    "marketing_campaign",
     "members_member",
     "auth_user",
     "authtoken_tokenproxy",
@@ -57,7 +58,8 @@ def test_a_big_list_counts_nothing_and_reads_each_page_with_a_limit(shop: Shop, 
         assert not [sql for sql in said if "COUNT(" in sql.upper()], model
         reads = [sql for sql in said if f'FROM "{table}"' in sql and "ORDER BY" in sql]
         assert reads, model
-        assert all("LIMIT 51" in sql for sql in reads), reads
+        assert any("LIMIT 51" in sql for sql in reads), reads
+        assert all("LIMIT" in sql for sql in reads), reads
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(shop: Shop, boss: Browser) -> None:

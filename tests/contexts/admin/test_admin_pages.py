@@ -31,6 +31,9 @@ def fill(shop: Shop) -> None:
     shop.sell("pho_ne", stock=5)
     shop.sell("case")
     shop.drain()
+    shop.campaign("case")
+    shop.campaign("case", starts_at=2, ends_at=3)
+    shop.drain()
     shop.place(("pho_ne", 2), member_id=member.pk)
     shop.place(("case", 1), member_id=member.pk)
     shop.drain()
@@ -75,7 +78,9 @@ def test_what_the_domain_writes_can_neither_be_added_nor_deleted_by_hand(boss: B
     request = boss.listed("orders_order").wsgi_request
     addable = {name for name in REGISTERED if page_of(name).has_add_permission(request)}
     deletable = {name for name in REGISTERED if page_of(name).has_delete_permission(request)}
-    assert addable == {"catalogue_product", "members_member", "auth_user", "auth_group", "authtoken_tokenproxy"}
+    assert addable == {
+        "catalogue_product", "marketing_campaign", "members_member", "auth_user", "auth_group", "authtoken_tokenproxy"
+    }  # fmt: skip
     assert deletable == {"auth_group", "authtoken_tokenproxy"}
     for name in addable:
         assert boss.client.get(boss.url(name, "add")).status_code == 200

@@ -8,3 +8,10 @@ class Greeted(Event):
     """Somebody was greeted."""
 
     name: str
+
+
+@event("sample.turned-away")
+class TurnedAway(Event):
+    """Somebody was not greeted."""
+
+    name: str

@@ -6,7 +6,7 @@ from django.db import models
 
 from shop.messaging import models as messaging
 from shop.messaging.aggregates import Aggregate
-from tests.contexts.sample.events import Greeted
+from tests.contexts.sample.events import Greeted, TurnedAway
 
 
 class Greeting(Aggregate):
@@ -21,6 +21,12 @@ class Greeting(Aggregate):
     def of(cls, name: str) -> "Greeting":
         greeting = cls(name=name)
         greeting.record(Greeted(name=name))
+        return greeting
+
+    @classmethod
+    def refused_to(cls, name: str) -> "Greeting":
+        greeting = cls(name=name)
+        greeting.record(TurnedAway(name=name))
         return greeting
 
 

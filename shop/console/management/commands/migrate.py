@@ -9,6 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from shop.console.databases import create_missing
 from shop.console.introduction import introduce
+from shop.members.services import open_accounts
 
 
 class Command(migrate.Command):
@@ -35,3 +36,11 @@ class Command(migrate.Command):
                 self.stdout.write(f"{alias}: database {name} {'created, ' if created else ''}{state}")
         if not (options["plan"] or options["check_unapplied"]):
             introduce(aliases)
+            if "default" in aliases and not options["app_label"]:  # all of its tables are there
+                self._open_credit_accounts(options["verbosity"])
+
+    def _open_credit_accounts(self, verbosity: int) -> None:
+        """Members who joined before there were credit accounts, or through an older web process, get theirs."""
+        opened = open_accounts()
+        if opened and verbosity >= 1:
+            self.stdout.write(f"default: {opened:,} credit accounts opened")

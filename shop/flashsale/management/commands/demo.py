@@ -7,6 +7,7 @@ import random
 import shlex
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Report:
     figures: flashsale.Figures
     faults: dict[str, int]
     """How many there were, by kind."""
+    mix: flashsale.MixFigures | None
+    mix_faults: dict[str, int]
     audit: Any
     """``ok``, or the names of what is broken."""
     problems: list[str]
@@ -56,9 +59,9 @@ class Report:
 
 class Command(BaseCommand):
     help = (
-        "Starts a shop of its own, holds a flash sale in it over HTTP while workers are killed, the broker is wiped "
-        "and PostgreSQL restarts, audits all databases, reports, and stops what it started. Exits with 0 only if "
-        "everything was sold or is left, nothing twice, and the audit holds. The figures are left in a file."
+        "Starts a shop of its own, holds a flash sale in it over HTTP, then a mixed trade, while workers are killed, "
+        "the broker is wiped and PostgreSQL restarts, audits all databases, reports, and stops what it started. Exits "
+        "with 0 only if everything was sold or is left, nothing twice, and the audit holds. A file takes the figures."
     )
     requires_system_checks = ()
 
@@ -72,6 +75,7 @@ class Command(BaseCommand):
             "--seed", type=at_least(0), help="of the faults: which, and when (default: another each time)"
         )
         parser.add_argument("--no-chaos", action="store_true", help="break nothing")
+        parser.add_argument("--no-mix", action="store_true", help="leave out the mixed trade after the sale")
         parser.add_argument("--result", type=Path, default=RESULT, help="takes the figures (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -105,10 +109,34 @@ def _ensure_own_instance() -> None:
 
 
 def _demonstrate(console: Console, stack: dict[str, Any], options: dict[str, Any], seed: int | None) -> Report:
-    """Hold the sale, break the stack meanwhile, audit.
+    """Hold the sale and the mixed trade, break the stack meanwhile, audit.
 
     :param seed: None breaks nothing.
     """
+    figures, faults = _sell(console, stack, options, seed, flashsale.hold_sale)
+    mix: flashsale.MixFigures | None = None
+    mix_faults: dict[str, int] = {}
+    if not options["no_mix"]:
+        fewer = options | {"buyers": max(1, options["buyers"] // 2)}
+        mix, mix_faults = _sell(console, stack, fewer, None if seed is None else seed + 1, flashsale.hold_mix)
+    under_way = wait_until_at_rest(limit=REST_LIMIT)
+    audited = audit()
+    console.print("audit: " + ("ok" if not audited.broken else f"broken: {', '.join(audited.broken)}"))
+    unheard = [f"not at rest: {events} events are under way, {pair}" for pair, events in under_way.items()]
+    broken = [
+        f"audit: {result.invariant.name}: {result.invariant.says} {row}"
+        for result in audited.results
+        for row in result.rows
+    ]
+    mixed = [f"mix: {problem}" for problem in mix.problems] if mix else []
+    problems = [*figures.problems, *mixed, *unheard, *broken]
+    return Report(figures, faults, mix, mix_faults, audited.broken or "ok", problems)
+
+
+def _sell(
+    console: Console, stack: dict[str, Any], options: dict[str, Any], seed: int | None, sell: Callable[..., Any]
+) -> tuple[Any, dict[str, int]]:
+    """Hold one sale and break the stack meanwhile; return its figures, and how often what broke."""
     shop = {name: stack[name] for name in ("base_url", "staff_token", "member_tokens")}
     wanted = {name: options[name] for name in ("buyers", "stock", "concurrency")}
     seconds = 0.0
@@ -122,19 +150,10 @@ def _demonstrate(console: Console, stack: dict[str, Any], options: dict[str, Any
         breaking(settings.INSTANCE, faults, say=lambda line: console.print(line, style="yellow")) as chaos,
     ):
         listener.opened = chaos.begin
-        figures = asyncio.run(hold(shop, {**wanted, "timeout": TIMEOUT, "arrive_over": seconds}, listener))
+        figures = asyncio.run(hold(shop, {**wanted, "timeout": TIMEOUT, "arrive_over": seconds}, listener, sell=sell))
     caused = {str(kind): chaos.caused[kind] for kind in Kind if chaos.caused[kind]}
     show(console, figures, listener, faults=caused)
-    under_way = wait_until_at_rest(limit=REST_LIMIT)
-    audited = audit()
-    console.print("audit: " + ("ok" if not audited.broken else f"broken: {', '.join(audited.broken)}"))
-    unheard = [f"not at rest: {events} events are under way, {pair}" for pair, events in under_way.items()]
-    broken = [
-        f"audit: {result.invariant.name}: {result.invariant.says} {row}"
-        for result in audited.results
-        for row in result.rows
-    ]
-    return Report(figures, caused, audited.broken or "ok", [*figures.problems, *unheard, *broken])
+    return figures, caused
 
 
 def _faults(stack: dict[str, Any], seed: int, seconds: float) -> list[Fault]:
@@ -162,6 +181,8 @@ def _announce(console: Console, faults: list[Fault], seed: int, seconds: float) 
 def _write(report: Report, seed: int | None, path: Path) -> None:
     """Readers find all of it or nothing."""
     result = {**asdict(report.figures), "seed": seed, "faults": report.faults, "audit": report.audit}
+    if report.mix is not None:
+        result["mix"] = {**asdict(report.mix), "faults": report.mix_faults}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(result, indent=2) + "\n")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ TIMEOUT = 300  # seconds without any decision until the rest counts as undecided
 class Command(BaseCommand):
     help = (
         "Sells a product of which there is too little to many buyers, over HTTP against a running shop. Each orders "
-        "one piece. Exits with 1 and the reasons when anything is oversold, undecided or duplicated."
+        "one piece; --mix has them do whatever can be done with an order. Exits with 1 and the reasons when anything "
+        "is oversold, undecided or duplicated."
     )
     requires_system_checks = ()
 
@@ -40,6 +41,12 @@ class Command(BaseCommand):
             default=TIMEOUT,
             help="seconds without any decision until the rest counts as undecided (default: %(default)s)",
         )
+        parser.add_argument(
+            "--mix",
+            action="store_true",
+            help="carts of four products, with --stock pieces each, members with too little credit, cancellations, "
+            "shipping and returns",
+        )
         parser.add_argument("--stack", type=Path, help="a stack.json (default: that of the running stack)")
         parser.add_argument("--base-url", help="default: the stack's")
         parser.add_argument("--staff-token", help="default: the stack's")
@@ -52,7 +59,7 @@ class Command(BaseCommand):
         wanted = {name: options[name] for name in ("buyers", "stock", "concurrency", "timeout")}
         try:
             with watched(console, options["buyers"]) as listener:
-                figures = asyncio.run(hold(shop, wanted, listener))
+                figures = asyncio.run(hold(shop, wanted, listener, sell=SALES[options["mix"]]))
         except flashsale.ShopError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -96,7 +103,13 @@ def access(options: dict[str, Any]) -> dict[str, Any]:
     return shop
 
 
-async def hold(shop: dict[str, Any], wanted: dict[str, Any], listener: flashsale.Listener) -> flashsale.Figures:
+SALES: Mapping[bool, Callable[..., Any]] = {False: flashsale.hold_sale, True: flashsale.hold_mix}
+"""By whether it is the mixed one."""
+
+
+async def hold(
+    shop: dict[str, Any], wanted: dict[str, Any], listener: flashsale.Listener, *, sell: Callable[..., Any]
+) -> Any:
     """The sale, in a shop that is reached like that."""
     async with flashsale.Client.opened(**shop, connections=wanted["concurrency"]) as opened:
-        return await flashsale.hold_sale(opened, **wanted, listener=listener)
+        return await sell(opened, **wanted, listener=listener)

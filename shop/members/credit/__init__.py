@@ -1,0 +1,1 @@
+"""A member's credit, event sourced: ``account`` decides and folds, ``stream`` loads and stores."""
