@@ -20,15 +20,16 @@ from shop.idempotency import KeyReused
 from shop.marketing.models import Campaign
 from shop.marketing.services import change_campaign, end_campaign
 from tests.contexts.api import client_of, is_problem, paths
-from tests.harness import Shop, eventually, in_background, waiting_for_locks
+from tests.harness import Shop, eventually, in_background, name_participants, waiting_for_locks
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture
-def stocked(shop: Shop) -> Shop:
-    """A shop that sells phones at 100, and cases."""
+def stocked(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop that sells phones at 100, and cases, to whoever comes: only stock decides."""
+    name_participants(monkeypatch, "inventory")
     shop.sell("phone", stock=50)
     shop.sell("case", stock=50)
     shop.member()

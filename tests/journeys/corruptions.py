@@ -451,7 +451,7 @@ CORRUPTIONS = {
     "an answer about credit is lost from the log": (
         "default",
         LOSE.format(context="members", where="data ->> 'order_id' = %(confirmed)s"),
-        {"credit.announced"},
+        {"credit.announced", "orders.answers"},
     ),
     "a limit was announced twice": (
         "default",

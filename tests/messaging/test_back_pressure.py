@@ -126,7 +126,7 @@ def test_beat_leaves_an_entry_out_while_its_queue_is_full(tmp_path: Path) -> Non
     try:
         entry = scheduler.schedule["scan-outbox-members"]
         limit = broker.busy("members.relay") + WAITING
-        assert limit == 2 * settings.OUTBOX_LANES + WAITING, "orders and the read model consume it"
+        assert limit == 3 * settings.OUTBOX_LANES + WAITING, "orders consume it twice, and the read model once"
         for _ in range(limit + 5):
             scheduler.apply_async(entry, advance=False)
         assert waiting("members.relay") == limit

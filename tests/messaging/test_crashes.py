@@ -84,7 +84,7 @@ UNDISTURBED = {
     "claims": {"locked": 1, "failed": 1, "released": 1},
     "stock": (1, 1),
     "movements": {("received", 2): 1, ("reserved", 1): 2, ("released", 1): 1},
-    "letters": [("inventory", "poison"), ("readmodel", "poison")],
+    "letters": [("inventory", "poison"), ("members", "poison"), ("readmodel", "poison")],
     "stopped": [],
     "in flight": [],
 }

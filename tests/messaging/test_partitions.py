@@ -66,7 +66,7 @@ def test_every_outbox_is_partitioned_by_ranges_of_position_from_its_first_migrat
 
 
 def test_these_are_all_the_outboxes() -> None:
-    assert {app.label for app in publishers()} == {"catalogue", "members", "orders", "inventory", "sample"}
+    assert {app.label for app in publishers()} == {"catalogue", "marketing", "members", "orders", "inventory", "sample"}
 
 
 def test_nothing_is_missing_where_a_fence_let_the_positions_begin() -> None:

@@ -27,7 +27,7 @@ EVENTS = [
     for event in WIRE["events"]
 ]
 
-NEWS = {"added": "by a newer release", "also": [{"more": 1}]}
+NEWS = {"added": "by a newer release", "besides": [{"more": 1}]}
 
 
 def with_news(value: Any) -> Any:
@@ -47,7 +47,8 @@ def test_every_event_type_of_the_release_is_in_the_fixture() -> None:
 def test_an_event_of_the_release_is_read_as_it_was_recorded(event: dict[str, Any]) -> None:
     (received,) = Batch([event])
     assert (received.position, received.key) == (int(event["id"]), event["subject"])
-    assert json.loads(msgspec.json.encode(received.data)) == event["data"]
+    read = json.loads(msgspec.json.encode(received.data))
+    assert read.items() >= event["data"].items(), "fields that came later have what they stood for without them"
     if isinstance(received.data, OrderCancelled):
         assert not isinstance(read_reason(received.data.reason), UnknownReason)
 

@@ -168,7 +168,7 @@ def test_an_order_shows_its_lines_and_everything_that_happened_to_it(shop: Shop,
 
     def timeline() -> list[tuple[Any, ...]]:
         lines, panel = boss.opened("orders_order", order.pk).context["panels"]
-        assert lines.rows[0][1:] == ("Phone", "12.34 CNY", 2, 0, "24.68 CNY")
+        assert lines.rows[0][1:] == ("Phone", "12.34 CNY", "–", 2, 0, "24.68 CNY")
         words = "waiting", "sent", "acknowledged", "not wanted"
         return [(str(row[1]), [word for word in words if f"\n{word}\n" in str(row[6])]) for row in panel.rows]
 
